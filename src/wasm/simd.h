@@ -57,22 +57,26 @@ static inline v128 simd_select(v128 mask, v128 a, v128 b)
 #define SIMD_UNARY(name, expr)  static inline v128 num_##name(v128 a) { return (v128)(expr); }
 #define SIMD_BINARY(name, expr) static inline v128 num_##name(v128 a, v128 b) { return (v128)(expr); }
 
-/* One expression per lane, over x[i] (and y[i]) of type T, into lanes of type R. */
+/* One expression per lane, over x[i] (and y[i]) of type T, into lanes of type R; those beyond n are zero. In arrays,
+ * because the vectorisers see through these better than through subscripts of vectors. */
 #define SIMD_MAP1(name, R, T, n, expr) \
     static inline v128 num_##name(v128 a) \
     { \
-        T x = (T)a; \
-        R r = {0}; \
-        SIMD_LANES(n) r[i] = (expr); \
-        return (v128)r; \
+        T x[16 / sizeof(T)]; \
+        R r[16 / sizeof(R)] = {0}; \
+        simd_store(x, a); \
+        SIMD_LANES(n) r[i] = (R)(expr); \
+        return simd_load(r); \
     }
 #define SIMD_MAP2(name, R, T, n, expr) \
     static inline v128 num_##name(v128 a, v128 b) \
     { \
-        T x = (T)a, y = (T)b; \
-        R r = {0}; \
-        SIMD_LANES(n) r[i] = (expr); \
-        return (v128)r; \
+        T x[16 / sizeof(T)], y[16 / sizeof(T)]; \
+        R r[16 / sizeof(R)] = {0}; \
+        simd_store(x, a); \
+        simd_store(y, b); \
+        SIMD_LANES(n) r[i] = (R)(expr); \
+        return simd_load(r); \
     }
 
 /* ---- whole vectors --------------------------------------------------------------------------------------------- */
@@ -109,8 +113,8 @@ static inline v128 num_I8X16_SWIZZLE(v128 a, v128 s)
     uint8_t from[16], lanes[16], to[16];
     simd_store(from, a);
     simd_store(lanes, s);
-    SIMD_LANES(16) to[i] = lanes[i] < 16 ? from[lanes[i]] : 0;
-    return simd_load(to);
+    SIMD_LANES(16) to[i] = from[lanes[i] & 15];
+    return simd_load(to) & (v128)((u8x16)s < 16);
 }
 
 #define SIMD_SPLAT(P, T, V, n, FROM) \
@@ -164,6 +168,12 @@ SIMD_REPLACE(F64X2_REPLACE_LANE, double, double)
 
 /* ---- integers -------------------------------------------------------------------------------------------------- */
 
+/* Lanes of 0 or 1 in half a vector to adjacent bits, by a multiplication that moves each to its place at the top. */
+static inline uint32_t simd_gather8(uint64_t x)  { return (uint32_t)(x * 0x0102040810204080u >> 56); }
+static inline uint32_t simd_gather16(uint64_t x) { return (uint32_t)(x * 0x0001000200040008u >> 48 & 15); }
+static inline uint32_t simd_gather32(uint64_t x) { return (uint32_t)(x | x >> 31); }
+static inline uint32_t simd_gather64(uint64_t x) { return (uint32_t)x; }
+
 /* Arithmetic wraps, so it is done on the unsigned types. */
 #define SIMD_INTEGER(P, U, S, SCALAR_S, n, BITS) \
     SIMD_BINARY(P##_EQ, (S)a == (S)b) \
@@ -190,9 +200,8 @@ SIMD_REPLACE(F64X2_REPLACE_LANE, double, double)
     } \
     static inline uint32_t num_##P##_BITMASK(v128 a) \
     { \
-        uint32_t r = 0; \
-        SIMD_LANES(n) r |= (uint32_t)(((S)a)[i] < 0) << i; \
-        return r; \
+        v128 signs = (v128)((U)a >> (SCALAR_S)(BITS - 1)); \
+        return simd_gather##BITS(signs[0]) | simd_gather##BITS(signs[1]) << (n / 2); \
     }
 SIMD_INTEGER(I8X16, u8x16, i8x16, int8_t, 16, 8)
 SIMD_INTEGER(I16X8, u16x8, i16x8, int16_t, 8, 16)
@@ -215,40 +224,46 @@ SIMD_ORDERED(I16X8, u16x8, i16x8, 8)
 SIMD_ORDERED(I32X4, u32x4, i32x4, 4)
 #undef SIMD_ORDERED
 
-SIMD_MAP1(I8X16_POPCNT, u8x16, u8x16, 16, (uint8_t)__builtin_popcount(x[i]))
+static inline v128 num_I8X16_POPCNT(v128 a)
+{
+    u8x16 x = (u8x16)a;
+    x -= (x >> 1) & 0x55;
+    x = (x & 0x33) + ((x >> 2) & 0x33);
+    return (v128)((x + (x >> 4)) & 0x0f);
+}
+
 SIMD_BINARY(I16X8_MUL, (u16x8)a * (u16x8)b)
 SIMD_BINARY(I32X4_MUL, (u32x4)a * (u32x4)b)
 SIMD_BINARY(I64X2_MUL, (u64x2)a * (u64x2)b)
 
-#define SIMD_SATURATING(P, U, S, n, MIN, MAX, UMAX) \
-    SIMD_MAP2(P##_ADD_SAT_S, S, S, n, SIMD_CLAMP(x[i] + y[i], MIN, MAX)) \
-    SIMD_MAP2(P##_SUB_SAT_S, S, S, n, SIMD_CLAMP(x[i] - y[i], MIN, MAX)) \
-    SIMD_MAP2(P##_ADD_SAT_U, U, U, n, x[i] + y[i] > UMAX ? UMAX : x[i] + y[i]) \
-    SIMD_MAP2(P##_SUB_SAT_U, U, U, n, x[i] > y[i] ? x[i] - y[i] : 0) \
-    SIMD_MAP2(P##_AVGR_U, U, U, n, (x[i] + y[i] + 1) >> 1)
-SIMD_SATURATING(I8X16, u8x16, i8x16, 16, INT8_MIN, INT8_MAX, UINT8_MAX)
-SIMD_SATURATING(I16X8, u16x8, i16x8, 8, INT16_MIN, INT16_MAX, UINT16_MAX)
+#define SIMD_SATURATING(P, UT, ST, n, MIN, MAX, UMAX) \
+    SIMD_MAP2(P##_ADD_SAT_S, ST, ST, n, SIMD_CLAMP(x[i] + y[i], MIN, MAX)) \
+    SIMD_MAP2(P##_SUB_SAT_S, ST, ST, n, SIMD_CLAMP(x[i] - y[i], MIN, MAX)) \
+    SIMD_MAP2(P##_ADD_SAT_U, UT, UT, n, x[i] > UMAX - y[i] ? UMAX : x[i] + y[i]) \
+    SIMD_MAP2(P##_SUB_SAT_U, UT, UT, n, x[i] > y[i] ? x[i] - y[i] : 0) \
+    SIMD_MAP2(P##_AVGR_U, UT, UT, n, (x[i] + y[i] + 1) >> 1)
+SIMD_SATURATING(I8X16, uint8_t, int8_t, 16, INT8_MIN, INT8_MAX, UINT8_MAX)
+SIMD_SATURATING(I16X8, uint16_t, int16_t, 8, INT16_MIN, INT16_MAX, UINT16_MAX)
 #undef SIMD_SATURATING
 
-SIMD_MAP2(I16X8_Q15MULR_SAT_S, i16x8, i16x8, 8, SIMD_CLAMP((x[i] * y[i] + 0x4000) >> 15, INT16_MIN, INT16_MAX))
-SIMD_MAP2(I32X4_DOT_I16X8_S, u32x4, i16x8, 4, (uint32_t)(x[2 * i] * y[2 * i]) + (uint32_t)(x[2 * i + 1] * y[2 * i + 1]))
+SIMD_MAP2(I16X8_Q15MULR_SAT_S, int16_t, int16_t, 8, SIMD_CLAMP((x[i] * y[i] + 0x4000) >> 15, INT16_MIN, INT16_MAX))
+SIMD_MAP2(I32X4_DOT_I16X8_S, uint32_t, int16_t, 4, (uint32_t)(x[2 * i] * y[2 * i]) + (uint32_t)(x[2 * i + 1] * y[2 * i + 1]))
 
 /* Two vectors to one of half as wide lanes. */
 #define SIMD_NARROW(name, R, T, n, LO, HI) \
     static inline v128 num_##name(v128 a, v128 b) \
     { \
-        T x = (T)a, y = (T)b; \
-        R r = {0}; \
-        SIMD_LANES(n) { \
-            r[i] = SIMD_CLAMP(x[i], LO, HI); \
-            r[n + i] = SIMD_CLAMP(y[i], LO, HI); \
-        } \
-        return (v128)r; \
+        T x[2 * n]; \
+        R r[2 * n]; \
+        simd_store(x, a); \
+        simd_store(x + n, b); \
+        SIMD_LANES(2 * n) r[i] = (R)SIMD_CLAMP(x[i], LO, HI); \
+        return simd_load(r); \
     }
-SIMD_NARROW(I8X16_NARROW_I16X8_S, i8x16, i16x8, 8, INT8_MIN, INT8_MAX)
-SIMD_NARROW(I8X16_NARROW_I16X8_U, u8x16, i16x8, 8, 0, UINT8_MAX)
-SIMD_NARROW(I16X8_NARROW_I32X4_S, i16x8, i32x4, 4, INT16_MIN, INT16_MAX)
-SIMD_NARROW(I16X8_NARROW_I32X4_U, u16x8, i32x4, 4, 0, UINT16_MAX)
+SIMD_NARROW(I8X16_NARROW_I16X8_S, int8_t, int16_t, 8, INT8_MIN, INT8_MAX)
+SIMD_NARROW(I8X16_NARROW_I16X8_U, uint8_t, int16_t, 8, 0, UINT8_MAX)
+SIMD_NARROW(I16X8_NARROW_I32X4_S, int16_t, int32_t, 4, INT16_MIN, INT16_MAX)
+SIMD_NARROW(I16X8_NARROW_I32X4_U, uint16_t, int32_t, 4, 0, UINT16_MAX)
 #undef SIMD_NARROW
 
 /* One half to a vector of twice as wide lanes. */
@@ -297,8 +312,22 @@ SIMD_UNARY(I32X4_EXTADD_PAIRWISE_I16X8_U, ((u32x4)a & 0xffff) + ((u32x4)a >> 16)
 
 /* ---- floating point -------------------------------------------------------------------------------------------- */
 
+/* As in num.h: lanes below INTEGRAL go through the integers S. x is what is rounded, i its truncation, r that as a
+ * float; FIXED is the rounded integer (a comparison's true is -1). The sign of `a` is that of the result. */
+#define SIMD_ROUND(name, V, U, S, OF, INTEGRAL, SIGN, FIXED) \
+    static inline v128 num_##name(v128 a) \
+    { \
+        S small = (V)((U)a & ~SIGN) < INTEGRAL; \
+        V x = (V)((v128)(OF) & (v128)small); \
+        S i = __builtin_convertvector(x, S); \
+        V r = __builtin_convertvector(i, V); \
+        r = __builtin_convertvector((S)(FIXED), V); \
+        r = (V)((U)r | ((U)a & SIGN)); \
+        return simd_canon_##V((V)simd_select((v128)small, (v128)r, a)); \
+    }
+
 /* min and max: equal lanes are the same bits or two zeros, of which `or` picks the negative and `and` the positive. */
-#define SIMD_FLOAT(P, P1, V, U, T, n, ABS, SIGN, CANON) \
+#define SIMD_FLOAT(P, SQRT, V, U, S, T, n, SIGN, INTEGRAL, HALF, CANON) \
     static inline v128 simd_canon_##V(V x) { return simd_select((v128)(x == x), (v128)x, (v128)(U){CANON}); } \
     SIMD_BINARY(P##_EQ, (V)a == (V)b) \
     SIMD_BINARY(P##_NE, (V)a != (V)b) \
@@ -306,17 +335,24 @@ SIMD_UNARY(I32X4_EXTADD_PAIRWISE_I16X8_U, ((u32x4)a & 0xffff) + ((u32x4)a >> 16)
     SIMD_BINARY(P##_GT, (V)a > (V)b) \
     SIMD_BINARY(P##_LE, (V)a <= (V)b) \
     SIMD_BINARY(P##_GE, (V)a >= (V)b) \
-    SIMD_UNARY(P##_ABS, (U)a & ABS) \
+    SIMD_UNARY(P##_ABS, (U)a & ~SIGN) \
     SIMD_UNARY(P##_NEG, (U)a ^ SIGN) \
     SIMD_BINARY(P##_ADD, simd_canon_##V((V)a + (V)b)) \
     SIMD_BINARY(P##_SUB, simd_canon_##V((V)a - (V)b)) \
     SIMD_BINARY(P##_MUL, simd_canon_##V((V)a * (V)b)) \
     SIMD_BINARY(P##_DIV, simd_canon_##V((V)a / (V)b)) \
-    SIMD_MAP1(P##_SQRT, V, V, n, num_##P1##_SQRT(x[i])) \
-    SIMD_MAP1(P##_CEIL, V, V, n, num_##P1##_CEIL(x[i])) \
-    SIMD_MAP1(P##_FLOOR, V, V, n, num_##P1##_FLOOR(x[i])) \
-    SIMD_MAP1(P##_TRUNC, V, V, n, num_##P1##_TRUNC(x[i])) \
-    SIMD_MAP1(P##_NEAREST, V, V, n, num_##P1##_NEAREST(x[i])) \
+    static inline v128 num_##P##_SQRT(v128 a) \
+    { \
+        T x[n]; \
+        simd_store(x, a); \
+        SIMD_LANES(n) x[i] = SQRT(x[i]); \
+        return simd_canon_##V((V)simd_load(x)); \
+    } \
+    SIMD_ROUND(P##_TRUNC, V, U, S, a, INTEGRAL, SIGN, i) \
+    SIMD_ROUND(P##_CEIL, V, U, S, a, INTEGRAL, SIGN, i - (r < x)) \
+    SIMD_ROUND(P##_FLOOR, V, U, S, a, INTEGRAL, SIGN, i + (r > x)) \
+    SIMD_ROUND(P##_NEAREST, V, U, S, (U)a & ~SIGN, INTEGRAL, SIGN, \
+               i - ((x - r > HALF) | ((x - r == HALF) & -(i & 1)))) \
     SIMD_BINARY(P##_PMIN, simd_select((v128)((V)b < (V)a), b, a)) \
     SIMD_BINARY(P##_PMAX, simd_select((v128)((V)a < (V)b), b, a)) \
     static inline v128 num_##P##_MIN(v128 a, v128 b) \
@@ -333,23 +369,40 @@ SIMD_UNARY(I32X4_EXTADD_PAIRWISE_I16X8_U, ((u32x4)a & 0xffff) + ((u32x4)a >> 16)
     }
 #define SIMD_CANON_F32 NUM_CANON_F32, NUM_CANON_F32, NUM_CANON_F32, NUM_CANON_F32
 #define SIMD_CANON_F64 NUM_CANON_F64, NUM_CANON_F64
-SIMD_FLOAT(F32X4, F32, f32x4, u32x4, float, 4, 0x7fffffffu, 0x80000000u, SIMD_CANON_F32)
-SIMD_FLOAT(F64X2, F64, f64x2, u64x2, double, 2, 0x7fffffffffffffffu, 0x8000000000000000u, SIMD_CANON_F64)
+SIMD_FLOAT(F32X4, __builtin_sqrtf, f32x4, u32x4, i32x4, float, 4, 0x80000000u, 0x1p23f, 0.5f, SIMD_CANON_F32)
+SIMD_FLOAT(F64X2, __builtin_sqrt, f64x2, u64x2, i64x2, double, 2, 0x8000000000000000u, 0x1p52, 0.5, SIMD_CANON_F64)
 #undef SIMD_CANON_F32
 #undef SIMD_CANON_F64
 #undef SIMD_FLOAT
+#undef SIMD_ROUND
 
 SIMD_UNARY(F32X4_CONVERT_I32X4_S, __builtin_convertvector((i32x4)a, f32x4))
 SIMD_UNARY(F32X4_CONVERT_I32X4_U, __builtin_convertvector((u32x4)a, f32x4))
-SIMD_MAP1(F64X2_CONVERT_LOW_I32X4_S, f64x2, i32x4, 2, (double)x[i])
-SIMD_MAP1(F64X2_CONVERT_LOW_I32X4_U, f64x2, u32x4, 2, (double)x[i])
-SIMD_MAP1(F64X2_PROMOTE_LOW_F32X4, f64x2, f32x4, 2, num_F64_PROMOTE_F32(x[i]))
-/* Lanes not written are zero. */
-SIMD_MAP1(F32X4_DEMOTE_F64X2_ZERO, f32x4, f64x2, 2, num_F32_DEMOTE_F64(x[i]))
-SIMD_MAP1(I32X4_TRUNC_SAT_F32X4_S, u32x4, f32x4, 4, num_I32_TRUNC_SAT_F32_S(x[i]))
-SIMD_MAP1(I32X4_TRUNC_SAT_F32X4_U, u32x4, f32x4, 4, num_I32_TRUNC_SAT_F32_U(x[i]))
-SIMD_MAP1(I32X4_TRUNC_SAT_F64X2_S_ZERO, u32x4, f64x2, 2, num_I32_TRUNC_SAT_F64_S(x[i]))
-SIMD_MAP1(I32X4_TRUNC_SAT_F64X2_U_ZERO, u32x4, f64x2, 2, num_I32_TRUNC_SAT_F64_U(x[i]))
+SIMD_MAP1(F64X2_CONVERT_LOW_I32X4_S, double, int32_t, 2, x[i])
+SIMD_MAP1(F64X2_CONVERT_LOW_I32X4_U, double, uint32_t, 2, x[i])
+SIMD_MAP1(F64X2_PROMOTE_LOW_F32X4, double, float, 2, num_F64_PROMOTE_F32(x[i]))
+SIMD_MAP1(F32X4_DEMOTE_F64X2_ZERO, float, double, 2, num_F32_DEMOTE_F64(x[i]))
+SIMD_MAP1(I32X4_TRUNC_SAT_F64X2_S_ZERO, uint32_t, double, 2, num_I32_TRUNC_SAT_F64_S(x[i]))
+SIMD_MAP1(I32X4_TRUNC_SAT_F64X2_U_ZERO, uint32_t, double, 2, num_I32_TRUNC_SAT_F64_U(x[i]))
+
+/* Lanes out of range, NaNs among them, are converted as zeros and then saturated. */
+static inline v128 num_I32X4_TRUNC_SAT_F32X4_S(v128 a)
+{
+    f32x4 x = (f32x4)a;
+    v128 fits = (v128)((x >= -0x1p31f) & (x < 0x1p31f));
+    v128 r = (v128)__builtin_convertvector((f32x4)(a & fits), i32x4);
+    v128 least = (v128)(x < -0x1p31f) & (v128)simd_splat_u32x4(0x80000000u);
+    v128 most = (v128)(x >= 0x1p31f) & (v128)simd_splat_u32x4(0x7fffffffu);
+    return r | least | most;
+}
+
+static inline v128 num_I32X4_TRUNC_SAT_F32X4_U(v128 a)
+{
+    f32x4 x = (f32x4)a;
+    v128 fits = (v128)((x > 0) & (x < 0x1p32f));
+    v128 most = (v128)(x >= 0x1p32f);
+    return (v128)__builtin_convertvector((f32x4)(a & fits), u32x4) | most;
+}
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
