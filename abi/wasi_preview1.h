@@ -32,7 +32,7 @@
     CALL(fd_allocate, ERRNO, ABI_WRITES, "make room for part of a file", \
          P(FD, fd) P(FILESIZE, offset) P(FILESIZE, len)) \
     CALL(fd_close, ERRNO, ABI_WRITES, "close a descriptor", \
-         P(FD, fd)) \
+         P(FD_CLOSE, fd)) \
     CALL(fd_datasync, ERRNO, ABI_WRITES, "bring a file's data to the disk", \
          P(FD, fd)) \
     CALL(fd_fdstat_get, ERRNO, ABI_READS, "a descriptor's type, flags and rights", \
@@ -48,19 +48,19 @@
     CALL(fd_filestat_set_times, ERRNO, ABI_WRITES, "set the times of an open file", \
          P(FD, fd) P(TIMESTAMP, atim) P(TIMESTAMP, mtim) P(FSTFLAGS, fst_flags)) \
     CALL(fd_pread, ERRNO, ABI_READS, "read at an offset", \
-         P(FD, fd) P(IOVS_OUT, iovs) P(FILESIZE, offset) P(OUT_SIZE, nread)) \
+         P(FD, fd) P(IOVS_OUT, iovs) P(FILESIZE, offset) P(OUT_DONE, nread)) \
     CALL(fd_prestat_get, ERRNO, ABI_READS, "whether a descriptor was given at the start, and how long its name is", \
          P(FD, fd) P(OUT_PRESTAT, prestat)) \
     CALL(fd_prestat_dir_name, ERRNO, ABI_READS, "the name under which a directory was given", \
-         P(FD, fd) P(BYTES_OUT, path)) \
+         P(FD, fd) P(TEXT_OUT, path)) \
     CALL(fd_pwrite, ERRNO, ABI_WRITES, "write at an offset", \
-         P(FD, fd) P(IOVS_IN, iovs) P(FILESIZE, offset) P(OUT_SIZE, nwritten)) \
+         P(FD, fd) P(IOVS_IN, iovs) P(FILESIZE, offset) P(OUT_DONE, nwritten)) \
     CALL(fd_read, ERRNO, ABI_READS | ABI_BLOCKS, "read from a descriptor", \
-         P(FD, fd) P(IOVS_OUT, iovs) P(OUT_SIZE, nread)) \
+         P(FD, fd) P(IOVS_OUT, iovs) P(OUT_DONE, nread)) \
     CALL(fd_readdir, ERRNO, ABI_READS, "list a directory", \
-         P(FD, fd) P(BYTES_OUT, buf) P(DIRCOOKIE, cookie) P(OUT_SIZE, bufused)) \
+         P(FD, fd) P(DIRENTS_OUT, buf) P(DIRCOOKIE, cookie) P(OUT_SIZE, bufused)) \
     CALL(fd_renumber, ERRNO, ABI_WRITES, "move a descriptor over another", \
-         P(FD, fd) P(FD, to)) \
+         P(FD_MOVE, fd) P(FD_OVER, to)) \
     CALL(fd_seek, ERRNO, ABI_READS, "move a file's offset", \
          P(FD, fd) P(FILEDELTA, offset) P(WHENCE, whence) P(OUT_FILESIZE, newoffset)) \
     CALL(fd_sync, ERRNO, ABI_WRITES, "bring a file to the disk", \
@@ -68,7 +68,7 @@
     CALL(fd_tell, ERRNO, ABI_READS, "a file's offset", \
          P(FD, fd) P(OUT_FILESIZE, offset)) \
     CALL(fd_write, ERRNO, ABI_WRITES | ABI_BLOCKS, "write to a descriptor", \
-         P(FD, fd) P(IOVS_IN, iovs) P(OUT_SIZE, nwritten)) \
+         P(FD, fd) P(IOVS_IN, iovs) P(OUT_DONE, nwritten)) \
     CALL(path_create_directory, ERRNO, ABI_WRITES, "make a directory", \
          P(FD, fd) P(PATH, path)) \
     CALL(path_filestat_get, ERRNO, ABI_READS, "the attributes of a file", \
@@ -81,7 +81,7 @@
          P(FD, fd) P(LOOKUPFLAGS, dirflags) P(PATH, path) P(OFLAGS, oflags) P(RIGHTS, rights_base) \
          P(RIGHTS, rights_inheriting) P(FDFLAGS, fdflags) P(OUT_FD, opened_fd)) \
     CALL(path_readlink, ERRNO, ABI_READS, "what a symbolic link says", \
-         P(FD, fd) P(PATH, path) P(BYTES_OUT, buf) P(OUT_SIZE, bufused)) \
+         P(FD, fd) P(PATH, path) P(TEXT_OUT, buf) P(OUT_SIZE, bufused)) \
     CALL(path_remove_directory, ERRNO, ABI_WRITES, "remove an empty directory", \
          P(FD, fd) P(PATH, path)) \
     CALL(path_rename, ERRNO, ABI_WRITES, "rename a file or directory", \
@@ -103,9 +103,9 @@
     CALL(sock_accept, ERRNO, ABI_READS | ABI_BLOCKS, "accept a connection", \
          P(FD, fd) P(FDFLAGS, flags) P(OUT_FD, connection_fd)) \
     CALL(sock_recv, ERRNO, ABI_READS | ABI_BLOCKS, "receive from a socket", \
-         P(FD, fd) P(IOVS_OUT, iovs) P(RIFLAGS, ri_flags) P(OUT_SIZE, nread) P(OUT_ROFLAGS, ro_flags)) \
+         P(FD, fd) P(IOVS_OUT, iovs) P(RIFLAGS, ri_flags) P(OUT_DONE, nread) P(OUT_ROFLAGS, ro_flags)) \
     CALL(sock_send, ERRNO, ABI_WRITES | ABI_BLOCKS, "send on a socket", \
-         P(FD, fd) P(IOVS_IN, iovs) P(SIFLAGS, si_flags) P(OUT_SIZE, nsent)) \
+         P(FD, fd) P(IOVS_IN, iovs) P(SIFLAGS, si_flags) P(OUT_DONE, nsent)) \
     CALL(sock_shutdown, ERRNO, ABI_WRITES, "close one or both directions of a connection", \
          P(FD, fd) P(SDFLAGS, how))
 // clang-format on
