@@ -18,6 +18,7 @@ enum {
     WASM_MAX_FRAME_SLOTS = 65000, /* locals and operands of one function, in slots */
     WASM_MAX_BODY_BYTES = 64 << 20,
     WASM_MAX_BLOCK_DEPTH = 1 << 20,
+    WASM_MAX_CONST_DEPTH = 1000, /* operands of a constant expression */
 };
 
 /* A constant expression: the bytes from its first operator up to and including `end`, validated. */
@@ -35,8 +36,8 @@ struct module_func {
     const uint8_t *locals_code; /* the body's local declarations (vector of counts and types), before `code` */
     uint32_t nlocals;    /* declared locals, without parameters */
     uint32_t frame_slots; /* canonical frame: slots of parameters, locals and the highest operand stack (by validate.c) */
-    uint32_t nops;       /* operators in the body, an upper bound of ticks without a back-edge or a call (by validate.c) */
-    bool has_loop_or_call;
+    uint32_t nops;       /* operators of the body that are ticks: with !has_loop_or_call, no call takes more (by validate.c) */
+    bool has_loop_or_call; /* or a bulk operator, which takes more than one tick */
 };
 
 struct module_table {
@@ -116,16 +117,18 @@ struct wasm_module {
     uint32_t ncustoms;
     uint8_t *declared_refs; /* bitmap over funcs: may be named by ref.func in a body */
 
-    /* name section, indexed at first use (names.c) */
+    /* Indexed at first use, by any thread (names.c); heap. */
     struct span *func_names; /* [nfuncs], size 0 when unknown */
-    bool names_read;
 };
 
-/* decode.c: sections into `m` (arena already initialised); everything but function bodies and constant expressions is
- * checked. */
+/* decode.c: sections into `m` (zeroed but for arena and bytes); everything but function bodies is checked. */
 enum status module_decode(struct wasm_module *m, struct err *e);
 
-/* validate.c: constant expressions and function bodies; fills frame_slots, nops. */
+/* validate.c: function bodies; fills frame_slots, nops, has_loop_or_call. */
 enum status module_validate(struct wasm_module *m, struct err *e);
+
+/* module.c: the functions that ref.func may name in a body: those named outside of bodies. */
+void module_declare_ref(struct wasm_module *m, uint32_t func);
+bool module_ref_declared(const struct wasm_module *m, uint32_t func);
 
 #endif
