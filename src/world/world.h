@@ -6,8 +6,9 @@
  *
  * Conventions: operations return 0 or a count on success and a negative <errno.h> code on failure (-ENOENT), as the
  * kernel and libuv do.  Handles are small non-negative numbers of this world's own.  Nothing waits, except world_wait
- * and operations on regular files: reading a pipe, terminal or socket that has nothing answers -EAGAIN.  Paths are
- * NUL-terminated bytes.  Times are nanoseconds. */
+ * and operations on regular files: reading a pipe, terminal or socket that has nothing answers -EAGAIN, and a write to
+ * one may be short.  Writing where nobody reads any more is -EPIPE, never a signal.  Paths are NUL-terminated bytes.
+ * Times are nanoseconds.  Any thread may call any operation, but only one at a time `wait`. */
 #ifndef AEON_WORLD_WORLD_H
 #define AEON_WORLD_WORLD_H
 
@@ -30,6 +31,7 @@ enum world_filetype {
     WORLD_SOCKET_STREAM,
     WORLD_SYMLINK,
     WORLD_PIPE,
+    WORLD_TERMINAL, /* a character device that is one; only of an open handle */
 };
 
 struct world_stat {
@@ -117,10 +119,11 @@ struct world_ops {
     /* Entries from `cookie` (0: the start) on, `.` and `..` included, until `each` answers false or the end. */
     int (*read_dir)(struct world *, int fd, uint64_t cookie, bool (*each)(void *, const struct world_dirent *),
                     void *arg);
-    /* flags: 0 or WORLD_BENEATH, applied to every path */
+    /* flags: 0 or WORLD_BENEATH, applied to every path; the last component is never followed */
     int (*make_dir)(struct world *, int dir, const char *path, uint32_t flags, uint32_t mode);
     int (*remove)(struct world *, int dir, const char *path, uint32_t flags, bool directory);
     int (*rename)(struct world *, int dir, const char *path, int to_dir, const char *to, uint32_t flags);
+    /* with WORLD_NOFOLLOW a symbolic link at the end of `path` itself gets the second name */
     int (*link)(struct world *, int dir, const char *path, int to_dir, const char *to, uint32_t flags);
     int (*symlink)(struct world *, const char *target, int dir, const char *path, uint32_t flags);
     int64_t (*read_link)(struct world *, int dir, const char *path, uint32_t flags, char *out, size_t cap);

@@ -5,7 +5,11 @@
 #include "world/world.h"
 
 /* Handles are file descriptors: 0, 1 and 2 are the process's own, never made non-blocking (their open file description
- * may be shared with other programs). Free with ops->free. */
+ * may be shared with other programs) and never closed. The process ignores SIGPIPE from now on. Free with ops->free. */
 struct world *world_os_new(void);
+
+/* Paths with WORLD_BENEATH are resolved by the kernel (openat2) where it can, else component by component. With false,
+ * always the latter: for tests, and for kernels whose openat2 is not to be trusted. */
+void world_os_use_openat2(struct world *w, bool use);
 
 #endif

@@ -1,0 +1,94 @@
+/* internal.h: what the files of world/os share. */
+#ifndef AEON_WORLD_OS_INTERNAL_H
+#define AEON_WORLD_OS_INTERNAL_H
+
+#include "world/os/os.h"
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* How to read and write a descriptor without waiting. 0 is "not looked at yet". */
+enum access {
+    ACCESS_UNKNOWN,
+    ACCESS_DIRECT, /* never waits (files), or says EAGAIN by itself (non-blocking) */
+    ACCESS_SOCKET, /* blocking socket: MSG_DONTWAIT */
+    ACCESS_PIPE,   /* blocking pipe: RWF_NOWAIT */
+    ACCESS_ASK,    /* ask for readiness first */
+};
+
+enum { ACCESS_FDS = 1 << 20 }; /* descriptors beyond are looked at each time */
+
+struct os {
+    struct world world;
+    int wake_fd; /* eventfd */
+    atomic_bool no_openat2;
+    atomic_bool no_pipe_nowait; /* the kernel's pipes do not know RWF_NOWAIT */
+    _Atomic uint8_t *access;    /* enum access by descriptor; pages appear when touched */
+};
+
+static inline struct os *os_of(struct world *w)
+{
+    return (struct os *)w; /* `world` is the first member */
+}
+
+int os_result(int r); /* r, or -errno when r is -1 */
+
+enum world_filetype os_filetype(uint32_t mode);
+
+/* The operations of world.h, by file. */
+
+/* file.c */
+int os_close(struct world *, int fd);
+int os_dup(struct world *, int fd);
+int64_t os_readv(struct world *, int fd, const struct iovec *, int n);
+int64_t os_writev(struct world *, int fd, const struct iovec *, int n);
+int64_t os_preadv(struct world *, int fd, const struct iovec *, int n, uint64_t offset);
+int64_t os_pwritev(struct world *, int fd, const struct iovec *, int n, uint64_t offset);
+int64_t os_seek(struct world *, int fd, int64_t offset, int whence);
+int os_stat(struct world *, int fd, struct world_stat *);
+int os_set_flags(struct world *, int fd, uint32_t flags);
+int os_get_flags(struct world *, int fd, uint32_t *flags);
+int os_set_size(struct world *, int fd, uint64_t size);
+int os_allocate(struct world *, int fd, uint64_t offset, uint64_t size);
+int os_advise(struct world *, int fd, uint64_t offset, uint64_t size, int advice);
+int os_sync(struct world *, int fd, bool data_only);
+int os_set_times(struct world *, int fd, uint64_t atim, uint64_t mtim, uint32_t which);
+int os_read_dir(struct world *, int fd, uint64_t cookie, bool (*each)(void *, const struct world_dirent *), void *arg);
+int os_lock(struct world *, int fd, bool exclusive);
+int os_map(struct world *, int fd, uint64_t size, bool writable, void **out);
+int os_unmap(struct world *, void *, uint64_t size);
+int os_sync_map(struct world *, void *, uint64_t size);
+void os_stat_fill(struct world_stat *out, const struct stat *st);
+void os_times_fill(struct timespec ts[2], uint64_t atim, uint64_t mtim, uint32_t which);
+
+/* path.c */
+int os_open(struct world *, int dir, const char *path, uint32_t flags, uint32_t mode);
+int os_stat_at(struct world *, int dir, const char *path, uint32_t flags, struct world_stat *);
+int os_set_times_at(struct world *, int dir, const char *path, uint32_t flags, uint64_t atim, uint64_t mtim,
+                    uint32_t which);
+int os_make_dir(struct world *, int dir, const char *path, uint32_t flags, uint32_t mode);
+int os_remove(struct world *, int dir, const char *path, uint32_t flags, bool directory);
+int os_rename(struct world *, int dir, const char *path, int to_dir, const char *to, uint32_t flags);
+int os_link(struct world *, int dir, const char *path, int to_dir, const char *to, uint32_t flags);
+int os_symlink(struct world *, const char *target, int dir, const char *path, uint32_t flags);
+int64_t os_read_link(struct world *, int dir, const char *path, uint32_t flags, char *out, size_t cap);
+
+/* beneath.c: opens `path` below `dir` with the flags of open(2) (O_CLOEXEC is added); -EPERM when it would leave. */
+int os_open_beneath(struct os *, int dir, const char *path, int oflags, uint32_t mode);
+
+/* wait.c */
+int os_accept(struct world *, int fd, uint32_t flags);
+int64_t os_recv(struct world *, int fd, const struct iovec *, int n, uint32_t *flags);
+int64_t os_send(struct world *, int fd, const struct iovec *, int n);
+int os_shutdown(struct world *, int fd, uint32_t how);
+int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
+void os_wake(struct world *);
+
+/* worker.c */
+struct world_worker *os_worker_new(struct world *, void (*fn)(void *), void *arg, uint32_t period_ms);
+void os_worker_kick(struct world_worker *);
+void os_worker_drain(struct world_worker *);
+void os_worker_free(struct world_worker *);
+
+#endif

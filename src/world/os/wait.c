@@ -1,0 +1,151 @@
+/* wait.c: waiting, and sockets.
+ *
+ * A wait is one ppoll(2) over what is asked for and an eventfd for `wake`.  It is not a libuv loop: uv_poll makes every
+ * descriptor non-blocking, which 0, 1 and 2 must never become, and its timers count milliseconds where guests sleep for
+ * microseconds.  Where libuv's own machinery runs one day (name look-up, processes), its backend descriptor joins the
+ * set. */
+#include "world/os/internal.h"
+
+#include "base/must.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- sockets ---- */
+
+int os_accept(struct world *w, int fd, uint32_t flags)
+{
+    (void)w;
+    (void)flags; /* what we accept never waits */
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int fl = fcntl(fd, F_GETFL);
+    if (fl < 0)
+        return -errno;
+    if (!(fl & O_NONBLOCK) && poll(&p, 1, 0) == 0)
+        return -EAGAIN;
+    return os_result(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags)
+{
+    (void)w;
+    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+    ssize_t r = recvmsg(fd, &m, MSG_DONTWAIT | (*flags & WORLD_RECV_PEEK ? MSG_PEEK : 0));
+    if (r < 0)
+        return -errno;
+    *flags = m.msg_flags & MSG_TRUNC ? WORLD_RECV_TRUNCATED : 0;
+    return r;
+}
+
+int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n)
+{
+    (void)w;
+    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+    ssize_t r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return r < 0 ? -errno : r;
+}
+
+int os_shutdown(struct world *w, int fd, uint32_t how)
+{
+    (void)w;
+    if (how != WORLD_SHUT_RD && how != WORLD_SHUT_WR && how != (WORLD_SHUT_RD | WORLD_SHUT_WR))
+        return -EINVAL;
+    return os_result(shutdown(fd, how == WORLD_SHUT_RD ? SHUT_RD : how == WORLD_SHUT_WR ? SHUT_WR : SHUT_RDWR));
+}
+
+/* ---- waiting ---- */
+
+enum { POLLS_INLINE = 64 };
+
+/* What can be read at once, where the kernel tells. */
+static uint64_t readable_bytes(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        off_t at = lseek(fd, 0, SEEK_CUR);
+        return at >= 0 && st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
+    }
+    int n = 0;
+    return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint64_t)n : 0;
+}
+
+static int collect(struct world_poll *polls, const struct pollfd *p, int n)
+{
+    int held = 0;
+    for (int i = 0; i < n; i++) {
+        short r = p[i].revents;
+        uint32_t got = 0;
+        if (r & (POLLIN | POLLRDHUP) && polls[i].want & WORLD_READABLE)
+            got |= WORLD_READABLE;
+        if (r & POLLOUT)
+            got |= WORLD_WRITABLE;
+        if (r & (POLLHUP | POLLRDHUP))
+            got |= WORLD_HANGUP;
+        if (r & (POLLERR | POLLNVAL))
+            got |= WORLD_ERROR;
+        polls[i].got = got;
+        polls[i].nbytes = got & WORLD_READABLE ? readable_bytes(polls[i].fd) : 0;
+        held += got != 0;
+    }
+    return held;
+}
+
+static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns)
+{
+    for (;;) {
+        struct timespec left, *timeout = NULL;
+        if (deadline_ns != UINT64_MAX) {
+            uint64_t now = world_now(&os->world, WORLD_MONOTONIC);
+            uint64_t ns = deadline_ns > now ? deadline_ns - now : 0;
+            left = (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+            timeout = &left;
+        }
+        int r = ppoll(p, (nfds_t)n, timeout, NULL);
+        if (r > 0)
+            return 0;
+        if (r < 0 && errno != EINTR) /* a signal whose handler has something to say calls wake */
+            return -errno;
+        if (r == 0 && (deadline_ns == 0 || deadline_ns <= world_now(&os->world, WORLD_MONOTONIC)))
+            return 0;
+    }
+}
+
+int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns)
+{
+    struct os *os = os_of(w);
+    struct pollfd inlined[POLLS_INLINE + 1], *p = inlined;
+    if (n > POLLS_INLINE)
+        p = mem_alloc((size_t)(n + 1) * sizeof *p);
+    for (int i = 0; i < n; i++) {
+        short events = 0;
+        if (polls[i].want & WORLD_READABLE)
+            events |= POLLIN | POLLRDHUP;
+        if (polls[i].want & WORLD_WRITABLE)
+            events |= POLLOUT;
+        p[i] = (struct pollfd){.fd = polls[i].fd, .events = events};
+    }
+    p[n] = (struct pollfd){.fd = os->wake_fd, .events = POLLIN};
+    int r = wait_on(os, p, n + 1, deadline_ns);
+    if (r == 0) {
+        uint64_t wakes;
+        if (p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
+            must(errno == EAGAIN);
+        r = collect(polls, p, n);
+    }
+    if (p != inlined)
+        mem_free(p);
+    return r;
+}
+
+void os_wake(struct world *w)
+{
+    int saved = errno; /* a signal handler must leave it as it was */
+    uint64_t one = 1;
+    if (write(os_of(w)->wake_fd, &one, sizeof one) < 0)
+        must(errno == EAGAIN); /* so many wakes that the counter is full: awake enough */
+    errno = saved;
+}
