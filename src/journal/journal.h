@@ -8,7 +8,7 @@
 #ifndef AEON_JOURNAL_JOURNAL_H
 #define AEON_JOURNAL_JOURNAL_H
 
-#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/err.h"
 
 #include <sys/uio.h>
@@ -54,5 +54,104 @@ struct journal_record {
     struct journal_blob blobs[JOURNAL_MAX_BLOBS];
 };
 
-/* ... encoder, decoder, frames: by the module's author. */
+/* ---- encoder ---- */
+
+/* The most that one record may carry in its blobs, and the most its encoding adds to them. */
+#define JOURNAL_RECORD_MAX (1u << 30)
+enum { JOURNAL_HEAD_MAX = 320 };
+
+struct journal_encoder;
+
+struct journal_encoder *journal_encoder_new(void);
+void journal_encoder_free(struct journal_encoder *enc);
+
+/* Starts a block: what is encoded from here on decodes on its own. */
+void journal_encoder_reset(struct journal_encoder *enc, uint64_t first_time_ns);
+
+/* The sum of the blobs' sizes: a record takes at most JOURNAL_HEAD_MAX bytes more. */
+static inline uint64_t journal_payload(const struct journal_record *r)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < r->nblobs; i++)
+        n += r->blobs[i].size;
+    return n;
+}
+
+/* Writes the record at `out`, which has room for JOURNAL_HEAD_MAX + journal_payload(r) bytes; returns the end. A record
+ * that is ill-formed, or older than the one before, is a bug of the caller. */
+uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r);
+
+/* The same without the blobs' bytes, which the caller lets follow, one blob after the other. */
+uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r);
+
+/* ---- decoder ---- */
+
+struct journal_decoder;
+
+struct journal_decoder *journal_decoder_new(void);
+void journal_decoder_free(struct journal_decoder *dec);
+void journal_decoder_reset(struct journal_decoder *dec, uint64_t first_record, uint64_t first_time_ns);
+
+/* Reads the record at *pos of `block` and moves *pos behind it. Blobs point into `block`, their pieces into the decoder:
+ * valid until its next use.  ST_END at the block's end; ST_MALFORMED (then *pos stays) for anything that no encoder wrote.
+ * A block may grow, and lie elsewhere, between calls. */
+NODISCARD enum status journal_decode(struct journal_decoder *dec, struct span block, size_t *pos,
+                                     struct journal_record *out, struct err *e);
+
+/* ---- checksums: CRC32C (Castagnoli), with SSE4.2 where the machine has it ---- */
+
+/* `crc` is 0 or the result for the bytes before. */
+uint32_t journal_crc32c(uint32_t crc, const void *p, size_t n);
+
+/* The bare register (neither end inverted) over whole little-endian words: what a tail keeps running. */
+uint32_t journal_crc_words(uint32_t reg, const uint8_t *p, size_t nwords);
+
+/* ---- frames ---- */
+
+/* A frame holds a block, or one piece of a block that is larger than JOURNAL_FRAME_MAX. */
+#define JOURNAL_FRAME_MAX (1u << 20)
+#define JOURNAL_BLOCK_MAX (JOURNAL_RECORD_MAX + JOURNAL_HEAD_MAX)
+enum { JOURNAL_FRAME_HEADER = 64 };
+enum { JOURNAL_RAW = 0, JOURNAL_ZSTD = 1 };
+
+struct journal_frame {
+    uint8_t codec;
+    uint32_t stored_size; /* bytes behind the header */
+    uint32_t plain_size;  /* the same, decompressed */
+    uint32_t block_size;  /* of the whole block; equal to plain_size unless the block is in pieces */
+    uint32_t block_offset;
+    uint32_t nrecords; /* of the whole block */
+    uint32_t crc;      /* of the stored bytes */
+    uint64_t first_record, first_time_ns, last_time_ns;
+};
+
+static inline bool journal_frame_is_last(const struct journal_frame *f)
+{
+    return f->block_offset + f->plain_size == f->block_size;
+}
+
+/* Holds what compression needs; one thread at a time. */
+struct journal_packer;
+struct journal_packer *journal_packer_new(void);
+void journal_packer_free(struct journal_packer *p);
+
+/* Makes a frame of `plain` (1..JOURNAL_FRAME_MAX bytes). Block and record fields of `f` are the caller's; sizes, codec and
+ * checksum are filled in.  *stored is `plain` itself or belongs to the packer, until the next call. */
+void journal_pack(struct journal_packer *p, struct journal_frame *f, struct span plain,
+                  uint8_t header[JOURNAL_FRAME_HEADER], struct span *stored);
+
+/* Reads a frame's header; after ST_OK every field is within its bounds. ST_CORRUPT. */
+NODISCARD enum status journal_frame_parse(const uint8_t header[JOURNAL_FRAME_HEADER], struct journal_frame *f,
+                                          struct err *e);
+
+/* True when the bytes start as a frame does; for telling a cut frame from something else. */
+bool journal_frame_starts(struct span bytes);
+
+struct journal_unpacker;
+struct journal_unpacker *journal_unpacker_new(void);
+void journal_unpacker_free(struct journal_unpacker *u);
+
+/* Checks the stored bytes (f->stored_size) and writes f->plain_size bytes to `plain`. ST_CORRUPT. */
+NODISCARD enum status journal_unpack(struct journal_unpacker *u, const struct journal_frame *f, const uint8_t *stored,
+                                     uint8_t *plain, struct err *e);
 #endif
