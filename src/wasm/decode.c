@@ -210,7 +210,7 @@ static void decode_memories(struct reader *r, struct wasm_module *m) {
 }
 
 static void decode_globals(struct reader *r, struct wasm_module *m) {
-    uint32_t n = read_count(r, 5);
+    uint32_t n = read_count(r, 3);
     EXTEND(m, globals, nglobals, n);
     for (uint32_t i = 0; i < n && r->status == ST_OK; i++) {
         struct wasm_globaltype type = read_globaltype(r);
@@ -304,7 +304,7 @@ static void read_elem_funcs(struct reader *r, struct wasm_module *m, struct modu
 }
 
 static void read_elem_exprs(struct reader *r, struct wasm_module *m, struct module_elem *s) {
-    uint32_t n = read_count(r, 3);
+    uint32_t n = read_count(r, 1);
     struct constexpr_ *exprs = ARENA_ARRAY(&m->arena, struct constexpr_, n);
     for (uint32_t i = 0; i < n && r->status == ST_OK; i++)
         exprs[i] = validate_const(r, m, (uint8_t)s->type);

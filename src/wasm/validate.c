@@ -187,6 +187,24 @@ static enum status check_body(struct validator *v, struct module_func *f, struct
     return v->r.status;
 }
 
+// Names the failure of a body, unless something in this or a later one is malformed.
+static enum status name_failure(const struct wasm_module *m, uint32_t func, struct err *why, struct err *e) {
+    for (uint32_t i = func; why->status == ST_INVALID && i < m->nfuncs; i++) {
+        struct err malformed = ERR_INIT;
+        struct reader r = {m->bytes.data, m->funcs[i].code, m->funcs[i].end, ST_OK, &malformed};
+        validate_scan(&r);
+        if (r.status != ST_OK) {
+            *why = malformed;
+            func = i;
+        }
+    }
+    struct span name;
+    if (wasm_module_func_name(m, func, &name))
+        return err_set(e, why->status, "function %u (%.*s): %s", func, (int)(name.size < 100 ? name.size : 100),
+                       (const char *)name.data, why->text);
+    return err_set(e, why->status, "function %u: %s", func, why->text);
+}
+
 enum status module_validate(struct wasm_module *m, struct err *e) {
     // One operator pushes at most this many operands above the highest stack allowed.
     enum {
@@ -202,13 +220,11 @@ enum status module_validate(struct wasm_module *m, struct err *e) {
             v->quick[i] = quick_of(&wasm_op_infos[op], op);
     }
     enum status s = ST_OK;
+    struct err why = ERR_INIT;
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs && s == ST_OK; i++) {
-        s = check_body(v, &m->funcs[i], e);
-        struct span name;
-        if (s != ST_OK && wasm_module_func_name(m, i, &name))
-            err_wrap(e, s, "function %u (%.*s)", i, (int)(name.size < 100 ? name.size : 100), (const char *)name.data);
-        else if (s != ST_OK)
-            err_wrap(e, s, "function %u", i);
+        s = check_body(v, &m->funcs[i], &why);
+        if (s != ST_OK)
+            s = name_failure(m, i, &why, e);
     }
     mem_free(v->runs);
     mem_free(v->ctrls);

@@ -83,6 +83,9 @@ void validate_operator(struct validator *v, uint8_t byte);
 void validate_push_ctrl(struct validator *v, enum wasm_op op, const struct wasm_functype *type);
 void validate_note_height(struct validator *v);
 
+/* validate_scan.c: reads a body, from its first operator to its end, only as to its form. */
+void validate_scan(struct reader *r);
+
 /* validate_const.c: reads and checks one constant expression of that type; global section and segments. */
 struct constexpr_ validate_const(struct reader *r, struct wasm_module *m, uint8_t type);
 
@@ -91,6 +94,12 @@ static inline bool is_reftype(uint8_t t) {
 }
 static inline bool is_valtype(uint8_t t) {
     return (t >= WASM_V128 && t <= WASM_I32) || is_reftype(t);
+}
+
+/* The next operator; OP_COUNT when there is none of that code. */
+static inline enum wasm_op read_operator(struct reader *r) {
+    uint8_t byte = read_byte(r);
+    return byte == 0xfc || byte == 0xfd ? wasm_op_of(byte, read_u32(r)) : wasm_op_of_byte(byte);
 }
 
 #endif

@@ -95,10 +95,9 @@ struct constexpr_ validate_const(struct reader *r, struct wasm_module *m, uint8_
     const uint8_t *start = r->p;
     while (r->status == ST_OK) {
         const uint8_t *at = r->p;
-        uint8_t byte = read_byte(r);
-        enum wasm_op op = byte == 0xfc || byte == 0xfd ? wasm_op_of(byte, read_u32(r)) : wasm_op_of_byte(byte);
+        enum wasm_op op = read_operator(r);
         if (op == OP_COUNT)
-            reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x in constant expression", byte);
+            reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x in constant expression", *at);
         else if (op == OP_END)
             break;
         else

@@ -437,7 +437,8 @@ static void check_data(struct validator *v) {
         read_memory(v);
     if (v->r.status != ST_OK)
         return;
-    if (!v->m->has_data_count)
+    // Without any segment it is the index that is wrong, not the missing count.
+    if (!v->m->has_data_count && v->m->ndatas)
         MALFORMED(v, "data count section required");
     if (v->op == OP_MEMORY_INIT)
         check_memory(v);
