@@ -54,6 +54,8 @@ __attribute__((target("sse4.2"))) uint32_t crc32c_sse42(uint32_t reg, const uint
     return (uint32_t)r;
 }
 
+#define TARGET_SSE42 __attribute__((target("sse4.2")))
+
 #else
 
 bool crc32c_has_sse42(void)
@@ -66,14 +68,32 @@ uint32_t crc32c_sse42(uint32_t reg, const uint8_t *p, size_t n)
     return crc32c_table(reg, p, n);
 }
 
+#define TARGET_SSE42
+
 #endif
+
+/* One body for both ways: the instruction is only quick when it is inlined. */
+#define RUNNING(name, update, target)                                                                                 \
+    target uint32_t name(uint32_t *reg, const uint8_t *block, size_t from, size_t to)                                 \
+    {                                                                                                                 \
+        uint32_t r = *reg;                                                                                            \
+        size_t i = from & ~(size_t)7, end = to & ~(size_t)7;                                                          \
+        for (; i < end; i += 8)                                                                                       \
+            r = update(r, block + i, 8);                                                                              \
+        *reg = r;                                                                                                     \
+        uint64_t last[2] = {to & 7 ? get_u64(block + end) & ~(UINT64_MAX << (to & 7) * 8) : 0, to};                   \
+        return update(r, (const uint8_t *)last, 16);                                                                  \
+    }
+
+RUNNING(crc32c_running_sse42, crc32c_sse42, TARGET_SSE42)
+RUNNING(crc32c_running_table, crc32c_table, )
 
 uint32_t journal_crc32c(uint32_t crc, const void *p, size_t n)
 {
     return ~(LIKELY(crc32c_has_sse42()) ? crc32c_sse42 : crc32c_table)(~crc, p, n);
 }
 
-uint32_t journal_crc_words(uint32_t reg, const uint8_t *p, size_t nwords)
+uint32_t journal_crc_running(uint32_t *reg, const uint8_t *block, size_t from, size_t to)
 {
-    return (LIKELY(crc32c_has_sse42()) ? crc32c_sse42 : crc32c_table)(reg, p, nwords * 8);
+    return (LIKELY(crc32c_has_sse42()) ? crc32c_running_sse42 : crc32c_running_table)(reg, block, from, to);
 }

@@ -103,8 +103,10 @@ NODISCARD enum status journal_decode(struct journal_decoder *dec, struct span bl
 /* `crc` is 0 or the result for the bytes before. */
 uint32_t journal_crc32c(uint32_t crc, const void *p, size_t n);
 
-/* The bare register (neither end inverted) over whole little-endian words: what a tail keeps running. */
-uint32_t journal_crc_words(uint32_t reg, const uint8_t *p, size_t nwords);
+/* The checksum of a block that grows. `*reg` starts as any number (the seed) and keeps the bare register over the whole
+ * 8-byte words of block[0, from); it is moved on to those of block[0, to). Returns the checksum of block[0, to): those
+ * words, then the rest padded with zeros to a word, then `to` as a word.  The word that holds `to` must be readable. */
+uint32_t journal_crc_running(uint32_t *reg, const uint8_t *block, size_t from, size_t to);
 
 /* ---- frames ---- */
 
