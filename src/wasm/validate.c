@@ -14,7 +14,7 @@ static uint8_t type_of_letter(char c) {
     }
 }
 
-static struct quick quick_of(const struct wasm_op_info *o, enum wasm_op op) {
+static struct quick quick_of(const struct wasm_op_info *o, enum wasm_op op, bool has_memory) {
     size_t nparams = strcspn(o->sig, "_"), nresults = strlen(o->sig) - nparams - 1;
     switch (op) {
     case OP_LOCAL_GET: return (struct quick){.kind = QUICK_LOCAL_GET};
@@ -26,9 +26,9 @@ static struct quick quick_of(const struct wasm_op_info *o, enum wasm_op op) {
     }
     if (o->sig[0] == 'S')
         return (struct quick){.kind = QUICK_NO};
-    if (o->imm == IMM_LOAD)
+    if (o->imm == IMM_LOAD && has_memory)
         return (struct quick){QUICK_LOAD, WASM_I32, type_of_letter(o->sig[2]), o->align};
-    if (o->imm == IMM_STORE)
+    if (o->imm == IMM_STORE && has_memory)
         return (struct quick){QUICK_STORE, type_of_letter(o->sig[1]), 0, o->align};
     if ((o->imm == IMM_NONE || o->imm == IMM_TRAPS) && nresults == 1 && nparams == 1)
         return (struct quick){QUICK_UNARY, type_of_letter(o->sig[0]), type_of_letter(o->sig[2]), 0};
@@ -37,60 +37,73 @@ static struct quick quick_of(const struct wasm_op_info *o, enum wasm_op op) {
     return (struct quick){.kind = QUICK_NO};
 }
 
-// Takes one operator whose first byte is at `p` when all is as it mostly is: operands present, in this block, of the
-// right types; no v128; small immediates well formed.  Then returns the next operator, and `*sp` is moved; otherwise
-// NULL, and nothing has happened.
-static inline __attribute__((always_inline)) const uint8_t *take_quickly(struct validator *v, const uint8_t *p,
-                                                                         uint8_t **sp) {
-    struct quick q = v->quick[*p++];
-    const uint8_t *end = v->r.end;
+// What the short cut looks at; a copy that nothing else can see, so that it stays in registers.
+struct view {
+    const uint8_t *end;    // of the body
+    const uint8_t *floor;  // as in struct validator
+    const uint8_t *high;   // highest sp noted so far
+    const uint8_t *locals; // types
+    uint32_t nlocals;      // at most LOCALS_FLAT
+};
+
+static inline struct view view_of(const struct validator *v) {
+    return (struct view){v->r.end, v->floor, v->stack + v->max_slots - v->v128s, v->locals,
+                         v->nlocals < LOCALS_FLAT ? v->nlocals : LOCALS_FLAT};
+}
+
+// Takes one operator when all is as it mostly is: operands present, in this block, of the right types; no v128;
+// immediates well formed; the stack not higher than ever.  `p` is behind its first byte.  Then returns the next
+// operator, and `*sp` is moved; otherwise NULL, and nothing has happened.
+static inline __attribute__((always_inline)) const uint8_t *take_quickly(struct quick q, struct view w,
+                                                                         const uint8_t *p, uint8_t **sp) {
     uint8_t *s = *sp;
     uint32_t i;
     int64_t n;
     switch (q.kind) {
     case QUICK_UNARY:
-        if (s - v->floor < 1 || s[-1] != q.in)
+        if (s == w.floor || s[-1] != q.in)
             return NULL;
         s[-1] = q.out;
         return p;
     case QUICK_BINARY:
-        if (s - v->floor < 2 || s[-1] != q.in || s[-2] != q.in)
+        if (s - w.floor < 2 || s[-1] != q.in || s[-2] != q.in)
             return NULL;
         s[-2] = q.out;
         *sp = s - 1;
         return p;
     case QUICK_LOAD:
-    case QUICK_STORE: {
-        int operands = q.kind == QUICK_LOAD ? 1 : 2;
-        if (p == end || *p > q.align || v->m->nmemories == 0 || s - v->floor < operands || s[-1] != q.in ||
-            s[-operands] != WASM_I32 || !(p = leb_u32(p + 1, end, &i)))
+        if (p == w.end || *p > q.align || s == w.floor || s[-1] != WASM_I32 || !(p = leb_u32(p + 1, w.end, &i)))
             return NULL;
-        if (q.kind == QUICK_LOAD)
-            s[-1] = q.out;
-        else
-            *sp = s - 2;
+        s[-1] = q.out;
         return p;
-    }
+    case QUICK_STORE:
+        if (p == w.end || *p > q.align || s - w.floor < 2 || s[-1] != q.in || s[-2] != WASM_I32 ||
+            !(p = leb_u32(p + 1, w.end, &i)))
+            return NULL;
+        *sp = s - 2;
+        return p;
     case QUICK_I32:
-        p = leb_signed(p, end, 32, &n);
+        if (s == w.high || !(p = leb_signed(p, w.end, 32, &n)))
+            return NULL;
         *s = WASM_I32;
-        *sp = s + (p != NULL);
+        *sp = s + 1;
         return p;
     case QUICK_I64:
-        p = leb_signed(p, end, 64, &n);
+        if (s == w.high || !(p = leb_signed(p, w.end, 64, &n)))
+            return NULL;
         *s = WASM_I64;
-        *sp = s + (p != NULL);
+        *sp = s + 1;
         return p;
     case QUICK_LOCAL_GET:
-        if (!(p = leb_u32(p, end, &i)) || i >= v->nlocals || i >= LOCALS_FLAT || v->locals[i] == WASM_V128)
+        if (s == w.high || !(p = leb_u32(p, w.end, &i)) || i >= w.nlocals || w.locals[i] == WASM_V128)
             return NULL;
-        *s = v->locals[i];
+        *s = w.locals[i];
         *sp = s + 1;
         return p;
     case QUICK_LOCAL_SET:
     case QUICK_LOCAL_TEE:
-        if (!(p = leb_u32(p, end, &i)) || i >= v->nlocals || i >= LOCALS_FLAT || v->locals[i] == WASM_V128 ||
-            s - v->floor < 1 || s[-1] != v->locals[i])
+        if (s == w.floor || !(p = leb_u32(p, w.end, &i)) || i >= w.nlocals || w.locals[i] == WASM_V128 ||
+            s[-1] != w.locals[i])
             return NULL;
         *sp = s - (q.kind == QUICK_LOCAL_SET);
         return p;
@@ -100,22 +113,16 @@ static inline __attribute__((always_inline)) const uint8_t *take_quickly(struct 
 
 // ---- a body
 
-static void check_operators(struct validator *v, uint32_t *nops) {
+// Returns how many operators there are.
+static uint32_t check_operators(struct validator *v) {
     uint32_t n = 0;
     const uint8_t *p = v->r.p;
     uint8_t *sp = v->sp;
-    while (LIKELY(p < v->r.end)) {
+    struct view w = view_of(v);
+    while (LIKELY(p < w.end)) {
         n++;
-        const uint8_t *next = take_quickly(v, p, &sp);
+        const uint8_t *next = take_quickly(v->quick[*p], w, p + 1, &sp);
         if (LIKELY(next != NULL)) {
-            // what validate_note_height does; it also refuses the highest
-            if (UNLIKELY((uint32_t)(sp - v->stack) + v->v128s > v->max_slots)) {
-                v->at = p;
-                v->sp = sp;
-                validate_note_height(v);
-                if (v->r.status != ST_OK)
-                    return;
-            }
             p = next;
             continue;
         }
@@ -124,17 +131,18 @@ static void check_operators(struct validator *v, uint32_t *nops) {
         v->sp = sp;
         validate_operator(v, *p);
         if (v->r.status != ST_OK)
-            return;
+            return n;
         p = v->r.p;
         sp = v->sp;
         if (v->nctrls == 0) {
-            if (p != v->r.end)
-                reader_fail(&v->r, p, ST_MALFORMED, "%zu bytes after the end of the body", (size_t)(v->r.end - p));
-            *nops = n - v->nfree;
-            return;
+            if (p != w.end)
+                reader_fail(&v->r, p, ST_MALFORMED, "%zu bytes after the end of the body", (size_t)(w.end - p));
+            return n;
         }
+        w = view_of(v);
     }
     reader_fail(&v->r, p, ST_MALFORMED, "unexpected end of the body: %u blocks are open", v->nctrls);
+    return n;
 }
 
 static void add_locals(struct validator *v, uint32_t n, uint8_t type) {
@@ -177,11 +185,10 @@ static enum status check_body(struct validator *v, struct module_func *f, struct
     if (v->local_slots > WASM_MAX_FRAME_SLOTS)
         reader_fail(&v->r, f->locals_code, ST_LIMIT, "locals take more than %d slots", WASM_MAX_FRAME_SLOTS);
     validate_push_ctrl(v, OP_BLOCK, type);
-    uint32_t nops = 0;
-    check_operators(v, &nops);
+    uint32_t nops = check_operators(v);
     if (v->r.status == ST_OK) {
         f->frame_slots = v->local_slots + v->max_slots;
-        f->nops = nops;
+        f->nops = nops - v->nfree;
         f->has_loop_or_call = v->has_loop_or_call;
     }
     return v->r.status;
@@ -217,7 +224,7 @@ enum status module_validate(struct wasm_module *m, struct err *e) {
     for (int i = 0; i < 256; i++) {
         enum wasm_op op = wasm_op_of_byte((uint8_t)i);
         if (op != OP_COUNT)
-            v->quick[i] = quick_of(&wasm_op_infos[op], op);
+            v->quick[i] = quick_of(&wasm_op_infos[op], op, m->nmemories > 0);
     }
     enum status s = ST_OK;
     struct err why = ERR_INIT;

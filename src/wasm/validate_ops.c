@@ -47,8 +47,9 @@ static void push(struct validator *v, uint8_t t) {
 }
 
 static void push_types(struct validator *v, struct types ts) {
-    if (ts.n)
-        memcpy(v->sp, ts.t, ts.n);
+    if (ts.n == 0)
+        return;
+    memcpy(v->sp, ts.t, ts.n);
     v->sp += ts.n;
     v->v128s += ts.slots - ts.n;
 }
@@ -65,6 +66,8 @@ static uint32_t present(const struct validator *v, struct types ts) {
 }
 
 static bool on_top(struct validator *v, struct types ts) {
+    if (ts.n == 0 || (ts.n == 1 && v->sp > v->floor && v->sp[-1] == ts.t[0])) // the common cases
+        return true;
     uint32_t n = present(v, ts);
     if (n < ts.n && !top(v)->unreachable)
         return false;
