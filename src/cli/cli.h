@@ -28,7 +28,8 @@ struct command {
     const char *about;    /* the rest of `aeon help NAME`, lines as they are printed */
     const struct option *options;
     uint32_t noptions;
-    size_t values_size; /* of the struct the options are read into, handed to `run` */
+    size_t values_size;   /* of the struct the options are read into, handed to `run` */
+    const void *defaults; /* what it holds at first; NULL: zeros */
     int min_operands, max_operands; /* -1: any number */
     bool stop_at_first;             /* as struct option_set */
     int failed;                     /* exit status when aeon itself fails */
@@ -54,16 +55,13 @@ extern const uint32_t cli_ncommands;
 
 /* Says the error on standard error and returns the command's status for failures. */
 int cli_failed(const struct cli *c, const struct err *e);
-/* A remark on standard error: "aeon: ...". */
-void cli_note(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A remark on standard error, of one or more lines: "aeon: ...". */
+void cli_note(const struct cli *c, const char *text);
 
 void cli_usage(const struct command *cmd, FILE *f);
 const struct command *cli_find(const char *name, struct err *e); /* NULL: there is none, and the error says so */
 
 /* Prints `b` and a newline on standard output. */
 void cli_print_line(struct buf *b);
-
-/* Most commands begin so: the node opened and one run found. */
-NODISCARD enum status cli_open_run(const char *what, struct node **node, struct store_id *id, struct err *e);
 
 #endif

@@ -1,8 +1,5 @@
 /* aeon ls */
-#include "cli/cli.h"
 #include "cli/runs.h"
-
-#include "base/must.h"
 
 struct ls_options {
     bool json;
@@ -29,20 +26,19 @@ static bool json_line(void *arg, const struct store_run *r)
 static bool table_line(void *arg, const struct store_run *r)
 {
     struct table *t = arg;
-    char text[OUTCOME_MAX], human[HUMAN_MAX], id[16];
+    char text[OUTCOME_MAX], human[HUMAN_MAX], id[RUN_SHORT_MAX];
     struct buf name;
     table_cell(t, STYLE_NONE, run_short_id(&r->id, id));
     buf_init(&name, 4 * sizeof r->module_name);
-    const char *slash = strrchr(r->module_name, '/');
-    print_safe(&name, slash ? slash + 1 : r->module_name, strlen(slash ? slash + 1 : r->module_name));
+    const char *slash = strrchr(r->module_name, '/'), *file = slash ? slash + 1 : r->module_name;
+    print_safe(&name, file, strlen(file));
     table_cell(t, STYLE_NONE, buf_cstr(&name));
     buf_deinit(&name);
     table_cell(t, STYLE_NONE, human_time(r->started_ns, human));
     table_cell(t, STYLE_NONE, human_duration(r->duration_ns, human));
     table_cell(t, STYLE_NONE, human_count(r->records, human));
     table_cell(t, STYLE_NONE, human_size(r->size_bytes, human));
-    table_cell(t, run_outcome_style(r->state, r->outcome_kind, r->outcome_value),
-               run_outcome(r->state, r->outcome_kind, r->outcome_value, r->problem, text));
+    table_cell(t, run_outcome_style(r), run_outcome(r, text));
     return true;
 }
 
@@ -56,12 +52,12 @@ static int ls(struct cli *c, void *values, int n, char **operands)
     int status = EXIT_YES;
     (void)n, (void)operands;
     table_init(&t, sizeof heads / sizeof *heads, heads);
-    if (node_open(&node, &e) || store_list(node_store(node), o->json ? json_line : table_line, &t, &e))
+    if (node_open(true, &node, &e) || store_list(node_store(node), o->json ? json_line : table_line, &t, &e))
         status = cli_failed(c, &e);
     else if (t.ncells)
         table_print(&t, stdout, c->color_out);
     else if (!o->json)
-        cli_note(c, "no runs in %s yet; `aeon run MODULE` makes one", node_home(node));
+        cli_note(c, "no runs yet: `aeon run MODULE` makes one");
     node_close(node);
     table_deinit(&t);
     return status;

@@ -7,7 +7,7 @@ static int rm(struct cli *c, void *values, int n, char **operands)
     struct node *node = NULL;
     struct err e = ERR_INIT;
     int status = EXIT_YES;
-    if (node_open(&node, &e))
+    if (node_open(true, &node, &e))
         return cli_failed(c, &e);
     /* one that cannot be removed does not keep the others */
     for (int i = 0; i < n; i++) {

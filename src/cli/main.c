@@ -4,7 +4,6 @@
 #include "base/must.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
 const struct command *const cli_commands[] = {
 #define X(name) &cmd_##name,
@@ -13,27 +12,33 @@ const struct command *const cli_commands[] = {
 };
 const uint32_t cli_ncommands = sizeof cli_commands / sizeof *cli_commands;
 
-static void say(const struct cli *c, enum style style, const char *text)
+/* Texts may quote what a guest or a file says: nothing in them reaches a terminal but printable characters. */
+static void say(const struct cli *c, enum style style, const char *who, const char *text)
 {
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    buf_print(&b, "%saeon%s%s:%s ", style_code(style, c->color_err), who ? " " : "", who ? who : "",
+              style_code(STYLE_NONE, c->color_err));
+    for (const char *line = text; line;) {
+        const char *end = strchr(line, '\n');
+        print_safe(&b, line, end ? (size_t)(end - line) : strlen(line));
+        buf_byte(&b, '\n');
+        line = end && end[1] ? end + 1 : NULL;
+    }
     fflush(stdout);
-    fprintf(stderr, "%saeon%s%s:%s %s\n", style_code(style, c->color_err), c->command ? " " : "",
-            c->command ? c->command->name : "", style_code(STYLE_NONE, c->color_err), text);
+    fwrite(b.data, 1, b.size, stderr);
+    buf_deinit(&b);
 }
 
 int cli_failed(const struct cli *c, const struct err *e)
 {
-    say(c, STYLE_RED, e->text[0] ? e->text : status_text(e->status));
+    say(c, STYLE_RED, c->command ? c->command->name : NULL, e->text[0] ? e->text : status_text(e->status));
     return c->command ? c->command->failed : EXIT_FAILED;
 }
 
-void cli_note(const struct cli *c, const char *fmt, ...)
+void cli_note(const struct cli *c, const char *text)
 {
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    say(c, STYLE_YELLOW, text);
+    say(c, STYLE_YELLOW, NULL, text);
 }
 
 void cli_print_line(struct buf *b)
@@ -57,19 +62,6 @@ const struct command *cli_find(const char *name, struct err *e)
     return NULL;
 }
 
-enum status cli_open_run(const char *what, struct node **node, struct store_id *id, struct err *e)
-{
-    struct node *n = NULL;
-    enum status s = node_open(&n, e);
-    if (!s)
-        s = store_find(node_store(n), what, id, e);
-    if (s)
-        node_close(n);
-    else
-        *node = n;
-    return s;
-}
-
 static void free_values(const struct command *cmd, char *values)
 {
     for (uint32_t i = 0; i < cmd->noptions; i++)
@@ -86,6 +78,8 @@ static int run_command(struct cli *c, int argc, char **argv)
     void *values = mem_zalloc(cmd->values_size);
     bool help = false;
     int n = 0, status;
+    if (cmd->defaults)
+        memcpy(values, cmd->defaults, cmd->values_size);
     if (options_parse(&set, argc, argv, values, &n, &help, &e)) {
         status = cli_failed(c, &e);
     } else if (help) {
