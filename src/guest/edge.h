@@ -40,6 +40,12 @@ struct edge_source {
     void *ctx;
 };
 
+/* A run in a store as one and as the other. */
+struct store_writer;
+struct store_reader;
+struct edge_sink edge_sink_to_store(struct store_writer *w);
+struct edge_source edge_source_from_store(struct store_reader *r);
+
 enum edge_mode { EDGE_LIVE, EDGE_RECORD, EDGE_REPLAY };
 
 struct edge_options {

@@ -67,8 +67,8 @@ NODISCARD enum status guest_note(struct guest *g, const char *text, struct err *
  * journal, and the engine's canonical snapshot. */
 NODISCARD enum status guest_snapshot_save(struct guest *g, struct buf *out, struct err *e);
 
-/* Brings that state into a new guest of the same module. Its source must go on at `*position`, which guest_snapshot_position
- * tells beforehand.  ST_CORRUPT, ST_MISMATCH, ST_VERSION. */
+/* Brings that state into a new guest of the same module, whose source must go on at the record that
+ * guest_snapshot_position tells.  ST_CORRUPT, ST_MISMATCH, ST_VERSION. */
 NODISCARD enum status guest_snapshot_load(struct guest *g, struct span bytes, struct err *e);
 NODISCARD enum status guest_snapshot_position(struct span bytes, uint64_t *position, struct err *e);
 

@@ -1,0 +1,30 @@
+/* guest_impl.h: the running guest; internal to guest.c and snapshot.c. */
+#ifndef AEON_GUEST_GUEST_IMPL_H
+#define AEON_GUEST_GUEST_IMPL_H
+
+#include "guest/internal.h"
+
+#include <stdatomic.h>
+
+enum { GUEST_MAX_PHASES = 3 };
+
+struct guest {
+    const struct wasm_module *module;
+    struct wasm_store *store;
+    struct wasm_instance *instance;
+    struct wasm_exec *exec;
+    struct edge *edge;
+
+    struct wasm_func *phases[GUEST_MAX_PHASES]; /* what is called, in order: start function, _initialize, _start */
+    uint32_t nphases, phase;
+    bool calling; /* the phase's call has begun */
+    bool over;
+
+    uint64_t fuel_ticks, time_ms, deadline_ns;
+    struct world_worker *watch; /* looks at the deadline */
+    _Atomic uint64_t stop;      /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
+
+    struct buf words;
+};
+
+#endif

@@ -1,0 +1,243 @@
+#include "guest/show.h"
+
+#include "base/must.h"
+#include "guest/guest.h"
+
+/* A blob as one piece; `scratch` holds it when it is in several. Cut when only the beginning will be shown. */
+static struct span flat(const struct journal_blob *blob, uint32_t width, struct buf *scratch)
+{
+    if (blob->npieces == 0)
+        return SPAN(NULL, 0);
+    if (blob->npieces == 1)
+        return SPAN(blob->pieces[0].iov_base, blob->size);
+    size_t enough = width ? (size_t)width + 4 : SIZE_MAX;
+    buf_init(scratch, blob->size);
+    for (uint32_t i = 0; i < blob->npieces && scratch->size < enough; i++)
+        buf_append(scratch, blob->pieces[i].iov_base, blob->pieces[i].iov_len);
+    return buf_span(scratch);
+}
+
+static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct journal_blob *blob)
+{
+    struct buf scratch = {0};
+    if (!t->json && (k->role == ABI_ROLE_DATA))
+        buf_print(t->out, "[%llu]", (unsigned long long)blob->size);
+    k->show(t, k, flat(blob, t->json ? 0 : t->width, &scratch));
+    buf_deinit(&scratch);
+}
+
+static bool is_input(enum abi_shape s)
+{
+    return s == ABI_BYTES_IN_SHAPE || s == ABI_RECORD_IN_SHAPE || s == ABI_ARRAY_IN_SHAPE || s == ABI_IOVS_IN_SHAPE;
+}
+
+static void name(struct abi_text *t, bool *first, const char *s)
+{
+    if (!*first)
+        buf_print(t->out, t->json ? "," : ", ");
+    *first = false;
+    buf_print(t->out, t->json ? "\"%s\":" : "%s=", s);
+}
+
+/* Numbers nobody can explain: of an import this aeon does not know, or not with these values. */
+static void show_raw(struct abi_text *t, const struct journal_record *r)
+{
+    buf_print(t->out, t->json ? "\"vals\":[" : "vals=[");
+    for (uint32_t i = 0; i < r->nvals; i++)
+        buf_print(t->out, "%s%llu", i ? "," : "", (unsigned long long)r->vals[i]);
+    buf_print(t->out, t->json ? "],\"blobs\":[" : "] blobs=[");
+    for (uint32_t i = 0; i < r->nblobs; i++) {
+        struct buf scratch = {0};
+        if (i)
+            buf_byte(t->out, ',');
+        abi_show_bytes(t, flat(&r->blobs[i], t->json ? 0 : t->width, &scratch));
+        buf_deinit(&scratch);
+    }
+    buf_byte(t->out, ']');
+}
+
+static bool call_is_plain(const struct abi_call *c, const struct journal_record *r)
+{
+    char params[ABI_MAX_WASM_PARAMS + 1];
+    uint32_t inputs = 0;
+    if (!c || r->nvals != abi_call_params(c, params))
+        return false;
+    for (uint32_t i = 0; i < c->nparams; i++)
+        inputs += is_input(abi_kind(c->params[i].kind)->shape);
+    return r->nblobs == inputs || r->nblobs == 0;
+}
+
+/* The parameter's own words in a CALL. Outputs are shown with the result, but for the room a buffer has. */
+static void show_argument(struct abi_text *t, const struct abi_param *p, const struct journal_record *r, uint32_t slot,
+                          uint32_t *blob, bool *first)
+{
+    const struct abi_kind *k = abi_kind(p->kind);
+    if (k->shape == ABI_VALUE_SHAPE) {
+        name(t, first, p->name);
+        abi_show_value(t, p->kind, r->vals[slot]);
+    } else if (is_input(k->shape) && *blob < r->nblobs) {
+        name(t, first, p->name);
+        show_blob(t, k, &r->blobs[(*blob)++]);
+    } else if (is_input(k->shape)) {
+        name(t, first, p->name);
+        buf_print(t->out, t->json ? "{\"pointer\":%u}" : "0x%x", (uint32_t)r->vals[slot]);
+    } else if (k->shape == ABI_BYTES_OUT_SHAPE && !t->json) {
+        name(t, first, p->name);
+        buf_print(t->out, "[%u]", (uint32_t)r->vals[slot + 1]);
+    } else if (k->shape == ABI_IOVS_OUT_SHAPE && !t->json) {
+        name(t, first, p->name);
+        buf_print(t->out, "[%u iov]", (uint32_t)r->vals[slot + 1]);
+    } else if (t->json && k->shape == ABI_BYTES_OUT_SHAPE) {
+        name(t, first, p->name);
+        buf_print(t->out, "{\"room\":%u}", (uint32_t)r->vals[slot + 1]);
+    }
+}
+
+static void show_arguments(struct abi_text *t, const struct journal_record *r)
+{
+    const struct abi_call *c = abi_call_by_code(r->code);
+    bool first = true;
+    if (t->json)
+        buf_print(t->out, c ? "\"call\":\"%s\",\"module\":\"%s\",\"args\":{" : "\"call\":null,\"args\":{",
+                  c ? c->name : "", c ? abi_call_module(r->code) : "");
+    else if (c)
+        buf_print(t->out, "%s(", c->name);
+    else
+        buf_print(t->out, "import %u(", r->code);
+    if (call_is_plain(c, r)) {
+        uint32_t slot = 0, blob = 0;
+        for (uint32_t i = 0; i < c->nparams; i++) {
+            show_argument(t, &c->params[i], r, slot, &blob, &first);
+            slot += abi_shape_nwasm(abi_kind(c->params[i].kind)->shape);
+        }
+    } else {
+        show_raw(t, r);
+    }
+    buf_byte(t->out, t->json ? '}' : ')');
+}
+
+static bool return_is_plain(const struct abi_call *c, const struct journal_record *r)
+{
+    uint32_t vals = 1, blobs = 0;
+    if (!c || r->nvals < 1)
+        return false;
+    if (r->vals[0] != 0)
+        return r->nvals == 1 && r->nblobs == 0;
+    for (uint32_t i = 0; i < c->nparams; i++) {
+        enum abi_shape s = abi_kind(c->params[i].kind)->shape;
+        vals += s == ABI_OUT_VALUE_SHAPE;
+        blobs += s != ABI_OUT_VALUE_SHAPE && s != ABI_VALUE_SHAPE && !is_input(s);
+    }
+    return r->nvals == vals && r->nblobs == blobs;
+}
+
+static void show_outputs(struct abi_text *t, const struct abi_call *c, const struct journal_record *r)
+{
+    uint32_t val = 1, blob = 0;
+    bool first = true;
+    for (uint32_t i = 0; i < c->nparams; i++) {
+        const struct abi_kind *k = abi_kind(c->params[i].kind);
+        if (k->shape == ABI_VALUE_SHAPE || is_input(k->shape))
+            continue;
+        if (t->json)
+            name(t, &first, c->params[i].name);
+        else
+            buf_print(t->out, " %s=", c->params[i].name);
+        if (k->shape == ABI_OUT_VALUE_SHAPE)
+            abi_show_value(t, c->params[i].kind, r->vals[val++]);
+        else
+            show_blob(t, k, &r->blobs[blob++]);
+    }
+}
+
+static void show_return(struct abi_text *t, const struct journal_record *r)
+{
+    const struct abi_call *c = abi_call_by_code(r->code);
+    bool plain = return_is_plain(c, r), failed = plain && r->vals[0] != 0;
+    if (t->json) {
+        if (plain)
+            buf_print(t->out, "\"result\":%llu", (unsigned long long)r->vals[0]);
+        if (failed) {
+            buf_print(t->out, ",\"error\":");
+            abi_show_result(t, c, r->vals[0]);
+        }
+        buf_print(t->out, plain ? ",\"out\":{" : "\"out\":{");
+    } else {
+        buf_print(t->out, " = ");
+        if (plain)
+            abi_show_result(t, c, r->vals[0]);
+        if (failed)
+            buf_print(t->out, " (%s)", abi_errno_words((uint32_t)r->vals[0]));
+    }
+    if (!plain)
+        show_raw(t, r);
+    else if (!failed)
+        show_outputs(t, c, r);
+    if (t->json)
+        buf_byte(t->out, '}');
+}
+
+static void show_end(struct abi_text *t, const struct journal_record *r)
+{
+    if (r->nvals != 2) {
+        show_raw(t, r);
+        return;
+    }
+    unsigned long long v = r->vals[1];
+    const char *what = guest_outcome_text((enum guest_outcome)r->vals[0]);
+    if (t->json) {
+        buf_print(t->out, "\"end\":\"%s\",\"value\":%llu", what, v);
+        if (r->nblobs == 1 && r->blobs[0].size) {
+            struct buf scratch = {0};
+            buf_print(t->out, ",\"words\":");
+            abi_show_bytes(t, flat(&r->blobs[0], 0, &scratch));
+            buf_deinit(&scratch);
+        }
+        return;
+    }
+    switch (r->vals[0]) {
+    case GUEST_EXITED: buf_print(t->out, "exited with %llu", v); break;
+    case GUEST_TRAPPED:
+        buf_print(t->out, "trapped: %s", v <= WASM_TRAP_HOST ? wasm_trap_text((enum wasm_trap_kind)v) : "?");
+        break;
+    case GUEST_OUT_OF_FUEL: buf_print(t->out, "out of fuel after %llu ticks", v); break;
+    case GUEST_TIMED_OUT: buf_print(t->out, "out of time after %llu ms", v); break;
+    case GUEST_INTERRUPTED: buf_print(t->out, "interrupted by signal %llu", v); break;
+    default: buf_print(t->out, "ended as %llu with %llu", (unsigned long long)r->vals[0], v); break;
+    }
+}
+
+void guest_show_call(struct abi_text *t, const struct journal_record *call, const struct journal_record *ret)
+{
+    show_arguments(t, call);
+    if (!ret)
+        return;
+    if (t->json)
+        buf_byte(t->out, ',');
+    show_return(t, ret);
+}
+
+void guest_show_record(struct abi_text *t, const struct journal_record *r)
+{
+    struct buf scratch = {0};
+    struct span words = r->nblobs ? flat(&r->blobs[0], t->json ? 0 : t->width, &scratch) : SPAN(NULL, 0);
+    const struct abi_call *c = abi_call_by_code(r->code);
+    switch (r->type) {
+    case JOURNAL_CALL: show_arguments(t, r); break;
+    case JOURNAL_RETURN:
+        if (!t->json)
+            buf_print(t->out, c ? "%s" : "import", c ? c->name : "");
+        show_return(t, r);
+        break;
+    case JOURNAL_END: show_end(t, r); break;
+    case JOURNAL_NOTE:
+        buf_print(t->out, t->json ? "\"note\":" : "note ");
+        abi_show_bytes(t, words);
+        break;
+    case JOURNAL_SNAPSHOT:
+        buf_print(t->out, t->json ? "\"snapshot\":%llu" : "snapshot of %llu bytes",
+                  (unsigned long long)(r->nblobs ? r->blobs[0].size : 0));
+        break;
+    }
+    buf_deinit(&scratch);
+}
