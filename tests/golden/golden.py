@@ -109,7 +109,7 @@ def show(out, err, status):
 
 
 def environment(directory):
-    env = {k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE"))}
+    env = {k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE", "AEON_GUESTS"))}
     env.update(AEON_HOME=os.path.join(directory, ".aeon"), HOME=directory, LC_ALL="C.UTF-8", TZ="UTC",
                PATH=os.path.dirname(os.environ["AEON"]) + ":" + os.environ["PATH"])
     return env
