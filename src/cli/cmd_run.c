@@ -18,8 +18,7 @@ struct run_options {
     uint64_t memory_bytes, stack_bytes, fuel_ticks, time_ns;
 };
 
-static enum status read_sync(const char *text, void *field, struct err *e)
-{
+static enum status read_sync(const char *text, void *field, struct err *e) {
     static const char *const names[] = {
         [STORE_SYNC_NONE] = "none",
         [STORE_SYNC_INTERVAL] = "interval",
@@ -35,8 +34,7 @@ static enum status read_sync(const char *text, void *field, struct err *e)
 }
 
 /* A duration or a size: units tell them apart. */
-static enum status read_keep(const char *text, void *field, struct err *e)
-{
+static enum status read_keep(const char *text, void *field, struct err *e) {
     struct keep *keep = field;
     bool plain = text[0] && strspn(text, "0123456789.") == strlen(text);
     if (!plain && (!option_duration(text, &keep->ns, NULL) || !option_size(text, &keep->bytes, NULL)))
@@ -44,41 +42,35 @@ static enum status read_keep(const char *text, void *field, struct err *e)
     return err_set(e, ST_INVALID, "'%s' is neither a duration nor a size (such as 1h or 10GiB)", text);
 }
 
-static enum status read_limit(const char *what, uint64_t least, uint64_t most, uint64_t v, struct err *e)
-{
+static enum status read_limit(const char *what, uint64_t least, uint64_t most, uint64_t v, struct err *e) {
     if (v < least || v > most)
         return err_set(e, ST_INVALID, "%s must be from %llu to %llu", what, (unsigned long long)least,
                        (unsigned long long)most);
     return ST_OK;
 }
 
-static enum status read_memory(const char *text, void *field, struct err *e)
-{
+static enum status read_memory(const char *text, void *field, struct err *e) {
     enum status s = option_size(text, field, e);
     return s ? s : read_limit("bytes", WASM_PAGE_SIZE, 4ull << 30, *(uint64_t *)field, e);
 }
 
 enum { SLOT_BYTES = 8 };
 
-static enum status read_stack(const char *text, void *field, struct err *e)
-{
+static enum status read_stack(const char *text, void *field, struct err *e) {
     enum status s = option_size(text, field, e);
     return s ? s : read_limit("bytes", 1024, 1ull << 30, *(uint64_t *)field, e);
 }
 
-static enum status read_positive(const char *text, option_read read, uint64_t *field, struct err *e)
-{
+static enum status read_positive(const char *text, option_read read, uint64_t *field, struct err *e) {
     enum status s = read(text, field, e);
     return s ? s : *field ? ST_OK : err_set(e, ST_INVALID, "'%s' leaves the guest nothing", text);
 }
 
-static enum status read_fuel(const char *text, void *field, struct err *e)
-{
+static enum status read_fuel(const char *text, void *field, struct err *e) {
     return read_positive(text, option_count, field, e);
 }
 
-static enum status read_time(const char *text, void *field, struct err *e)
-{
+static enum status read_time(const char *text, void *field, struct err *e) {
     return read_positive(text, option_duration, field, e);
 }
 
@@ -94,25 +86,27 @@ static const struct option options[] = {
      "how deep calls may go, in bytes of locals and operands (8MiB)"},
     {"fuel", 0, read_fuel, "TICKS", offsetof(struct run_options, fuel_ticks),
      "end the guest after so many instructions, such as 500M"},
-    {"time", 0, read_time, "DURATION", offsetof(struct run_options, time_ns), "end the guest after so long, such as 30s"},
+    {"time", 0, read_time, "DURATION", offsetof(struct run_options, time_ns),
+     "end the guest after so long, such as 30s"},
     {"sync", 0, read_sync, "none|interval|each", offsetof(struct run_options, sync),
-     "how much a power cut may take: all that the system has not\nwritten yet, the last moments (the default), or nothing"},
+     "how much a power cut may take: all that the system has not\nwritten yet, the last moments (the default), or "
+     "nothing"},
     {"keep-last", 0, read_keep, "DURATION|SIZE", offsetof(struct run_options, keep),
      "of a run that never ends keep only the last, such as 1h or 10GiB"},
-    {"no-record", 0, NULL, NULL, offsetof(struct run_options, no_record), "do not record (to compare; there is no run then)"},
+    {"no-record", 0, NULL, NULL, offsetof(struct run_options, no_record),
+     "do not record (to compare; there is no run then)"},
     {"quiet", 'q', NULL, NULL, offsetof(struct run_options, quiet), "print neither the run's id nor hints"},
 };
 
 static const struct run_options defaults = {.sync = STORE_SYNC_INTERVAL};
 
 /* --env K becomes K=V with aeon's own value. Texts made here are collected in `made`. */
-static enum status complete_env(struct option_list *env, struct option_list *made, struct err *e)
-{
+static enum status complete_env(struct option_list *env, struct option_list *made, struct err *e) {
     for (uint32_t i = 0; i < env->n; i++) {
         const char *item = env->items[i], *value = NULL;
         if (item[0] && item[0] != '=' && !strchr(item, '=') && !(value = getenv(item)))
-            return err_set(e, ST_NOT_FOUND, "--env %s: there is no such variable to pass on; --env %s=VALUE sets one", item,
-                           item);
+            return err_set(e, ST_NOT_FOUND, "--env %s: there is no such variable to pass on; --env %s=VALUE sets one",
+                           item, item);
         if (!item[0] || item[0] == '=')
             return err_set(e, ST_INVALID, "--env '%s': a name is missing (K=V, or K to pass on a variable)", item);
         if (value) {
@@ -125,21 +119,18 @@ static enum status complete_env(struct option_list *env, struct option_list *mad
     return ST_OK;
 }
 
-static void started(void *ctx, const struct store_id *id)
-{
+static void started(void *ctx, const struct store_id *id) {
     const struct cli *c = ctx;
     char text[RUN_SHORT_MAX];
     fprintf(stderr, "%srun %s%s\n", style_code(STYLE_DIM, c->color_err), run_short_id(id, text),
             style_code(STYLE_NONE, c->color_err));
 }
 
-static void refused(void *ctx, const char *line)
-{
+static void refused(void *ctx, const char *line) {
     cli_note(ctx, line);
 }
 
-static int run(struct cli *c, void *values, int n, char **operands)
-{
+static int run(struct cli *c, void *values, int n, char **operands) {
     struct run_options *o = values;
     struct node *node = NULL;
     struct node_result result = {0};
@@ -163,7 +154,7 @@ static int run(struct cli *c, void *values, int n, char **operands)
         .nenv = o->env.n,
         .dirs = o->dirs.items,
         .ndirs = o->dirs.n,
-        .limits = node_limits_default(),
+        .limits = guest_limits_default(),
         .record = !o->no_record,
         .store = {.sync = o->sync, .keep_bytes = o->keep.bytes, .keep_ns = o->keep.ns},
         .started = o->quiet ? NULL : started,
@@ -199,14 +190,18 @@ const struct command cmd_run = {
     .summary = "run a WebAssembly program in the sandbox, and record it",
     .about =
         "Runs MODULE, a WebAssembly program for WASI (preview 1 or its predecessor). All that follows MODULE is the\n"
-        "program's; one `--` right after it is dropped. The program gets standard input, output and error, and nothing\n"
+        "program's; one `--` right after it is dropped. The program gets standard input, output and error, and "
+        "nothing\n"
         "else of this machine unless it is given: no directory, no environment, no network.\n"
         "\n"
-        "Everything that crosses the sandbox's edge is recorded, arguments, environment and what the program reads included;\n"
+        "Everything that crosses the sandbox's edge is recorded, arguments, environment and what the program reads "
+        "included;\n"
         "`aeon replay` runs it again from the record, `aeon trace` shows it.\n"
         "\n"
-        "Exit status: the program's own; 125 when aeon itself fails; 126 when the module cannot run (missing, malformed,\n"
-        "invalid, unlinkable); 128+n after signal n, 134 after a trap, 152 at the end of --fuel, 142 at the end of --time.",
+        "Exit status: the program's own; 125 when aeon itself fails; 126 when the module cannot run (missing, "
+        "malformed,\n"
+        "invalid, unlinkable); 128+n after signal n, 134 after a trap, 152 at the end of --fuel, 142 at the end of "
+        "--time.",
     .options = options,
     .noptions = sizeof options / sizeof *options,
     .values_size = sizeof(struct run_options),

@@ -31,6 +31,13 @@ struct guest_limits {
     uint64_t time_ms;    /* wall time, needs a world; 0: none. Not looked at in replay */
 };
 
+struct guest_limits guest_limits_default(void);
+
+/* By name and value, as a run's header has them; and back: false for a name or value that cannot be. */
+enum { GUEST_NLIMITS = 6 };
+void guest_limits_list(const struct guest_limits *l, const char *names[GUEST_NLIMITS], uint64_t values[GUEST_NLIMITS]);
+bool guest_limits_set(struct guest_limits *l, const char *name, uint64_t value);
+
 struct guest;
 
 /* Instantiates `module` (borrowed, as is all that `edge` names). Nothing of the guest runs yet.

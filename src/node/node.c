@@ -12,8 +12,7 @@ struct node {
     char *home;
 };
 
-enum status node_open(bool with_store, struct node **out, struct err *e)
-{
+enum status node_open(bool with_store, struct node **out, struct err *e) {
     struct node *n = mem_zalloc(sizeof *n);
     enum status s = ST_OK;
     n->world = world_os_new();
@@ -29,8 +28,7 @@ enum status node_open(bool with_store, struct node **out, struct err *e)
     return s;
 }
 
-void node_close(struct node *n)
-{
+void node_close(struct node *n) {
     if (!n)
         return;
     if (n->store)
@@ -40,55 +38,27 @@ void node_close(struct node *n)
     mem_free(n);
 }
 
-struct world *node_world(struct node *n)
-{
+struct world *node_world(struct node *n) {
     return n->world;
 }
 
-struct store *node_store(struct node *n)
-{
+struct store *node_store(struct node *n) {
     return n->store;
 }
 
-const char *node_home(const struct node *n)
-{
+const char *node_home(const struct node *n) {
     return n->home;
 }
 
-int node_exit_status(enum guest_outcome outcome, uint64_t value)
-{
+int node_exit_status(enum guest_outcome outcome, uint64_t value) {
     enum { SIGNALLED = 128 };
     switch (outcome) {
-    case GUEST_EXITED:
-        return (int)(value & 0xff); /* as the kernel cuts it */
-    case GUEST_TRAPPED:
-        return SIGNALLED + SIGABRT;
-    case GUEST_OUT_OF_FUEL:
-        return SIGNALLED + SIGXCPU;
-    case GUEST_TIMED_OUT:
-        return SIGNALLED + SIGALRM;
-    case GUEST_INTERRUPTED:
-        return SIGNALLED + (int)(value & 0x7f);
-    case GUEST_UNFINISHED:
-        return SIGNALLED + SIGKILL;
-    default:
-        must(!"an outcome that ends a guest");
-        return 0;
+    case GUEST_EXITED: return (int)(value & 0xff); /* as the kernel cuts it */
+    case GUEST_TRAPPED: return SIGNALLED + SIGABRT;
+    case GUEST_OUT_OF_FUEL: return SIGNALLED + SIGXCPU;
+    case GUEST_TIMED_OUT: return SIGNALLED + SIGALRM;
+    case GUEST_INTERRUPTED: return SIGNALLED + (int)(value & 0x7f);
+    case GUEST_UNFINISHED: return SIGNALLED + SIGKILL;
+    default: must(!"an outcome that ends a guest"); return 0;
     }
-}
-
-struct guest_limits node_limits_default(void)
-{
-    return (struct guest_limits){.wasm = wasm_config_default(), .fuel_ticks = UINT64_MAX};
-}
-
-void node_limits_list(const struct guest_limits *l, struct node_limit out[NODE_NLIMITS])
-{
-    const struct node_limit list[] = {
-        {"memory_bytes", l->wasm.max_memory_bytes}, {"table_elems", l->wasm.max_table_elems},
-        {"stack_slots", l->wasm.max_stack_slots},   {"frames", l->wasm.max_frames},
-        {"fuel_ticks", l->fuel_ticks},              {"time_ms", l->time_ms},
-    };
-    _Static_assert(sizeof list / sizeof *list == NODE_NLIMITS, "every limit has a name");
-    memcpy(out, list, sizeof list);
 }

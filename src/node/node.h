@@ -20,7 +20,7 @@ const char *node_home(const struct node *n);
 
 /* What a run is to be. Everything is borrowed for the time of node_run. */
 struct node_run {
-    const char *module; /* path */
+    const char *module;      /* path */
     const char *const *args; /* argv[0] included */
     const char *const *env;  /* K=V */
     const char *const *dirs; /* HOST:GUEST[:ro|rw] */
@@ -40,22 +40,12 @@ struct node_result {
     bool cannot_run; /* with an error: the module is missing, malformed, invalid or unlinkable */
 };
 
-/* Runs the module until its guest ends; SIGINT, SIGTERM and SIGHUP end it as GUEST_INTERRUPTED. The journal is whole when
- * this returns, whatever it returns. */
+/* Runs the module until its guest ends; SIGINT, SIGTERM and SIGHUP end it as GUEST_INTERRUPTED. The journal is whole
+ * when this returns, whatever it returns. */
 NODISCARD enum status node_run(struct node *n, const struct node_run *run, struct node_result *out, struct err *e);
 
-/* The exit status a guest's end is told by: its own, 128+n for a signal (134, SIGABRT, for a trap; 152, SIGXCPU, for the
- * end of fuel; 142, SIGALRM, for the end of time; 137, SIGKILL, for a journal that just ends). */
+/* The exit status a guest's end is told by: its own, 128+n for a signal (134, SIGABRT, for a trap; 152, SIGXCPU, for
+ * the end of fuel; 142, SIGALRM, for the end of time; 137, SIGKILL, for a journal that just ends). */
 int node_exit_status(enum guest_outcome outcome, uint64_t value);
-
-struct guest_limits node_limits_default(void);
-
-/* The limits as store_info names them. */
-enum { NODE_NLIMITS = 6 };
-struct node_limit {
-    const char *name;
-    uint64_t value;
-};
-void node_limits_list(const struct guest_limits *limits, struct node_limit out[NODE_NLIMITS]);
 
 #endif

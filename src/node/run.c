@@ -24,28 +24,24 @@ struct running {
 
 /* ---- the edge's sink: the store's writer, which there is once the guest could be linked ---- */
 
-static enum status sink_append(void *ctx, struct journal_record *r, struct err *e)
-{
+static enum status sink_append(void *ctx, struct journal_record *r, struct err *e) {
     struct running *g = ctx;
     return store_append(g->writer, r, e);
 }
 
-static bool sink_wants_snapshot(void *ctx)
-{
+static bool sink_wants_snapshot(void *ctx) {
     const struct running *g = ctx;
     return store_wants_snapshot(g->writer);
 }
 
-static enum status sink_snapshot(void *ctx, struct journal_record *r, struct err *e)
-{
+static enum status sink_snapshot(void *ctx, struct journal_record *r, struct err *e) {
     struct running *g = ctx;
     return store_snapshot(g->writer, r, e);
 }
 
 /* ---- steps ---- */
 
-static enum status load_module(struct running *g, struct err *e)
-{
+static enum status load_module(struct running *g, struct err *e) {
     enum status s = module_file_read(node_world(g->node), g->run->module, &g->bytes, e);
     if (s)
         return s;
@@ -53,14 +49,12 @@ static enum status load_module(struct running *g, struct err *e)
     return s ? err_wrap(e, s, "%s cannot run", g->run->module) : ST_OK;
 }
 
-static bool wasi_stopping(void *ctx)
-{
+static bool wasi_stopping(void *ctx) {
     const struct running *g = ctx;
     return guest_stopping(g->guest);
 }
 
-static enum status give(struct running *g, struct err *e)
-{
+static enum status give(struct running *g, struct err *e) {
     const struct node_run *run = g->run;
     g->wasi = wasi_new(node_world(g->node), 0);
     wasi_set_args(g->wasi, run->nargs, run->args);
@@ -81,8 +75,7 @@ static enum status give(struct running *g, struct err *e)
     return ST_OK;
 }
 
-static enum status link_guest(struct running *g, struct err *e)
-{
+static enum status link_guest(struct running *g, struct err *e) {
     const struct edge_options edge = {
         .mode = g->run->record ? EDGE_RECORD : EDGE_LIVE,
         .libraries = g->libraries,
@@ -94,8 +87,7 @@ static enum status link_guest(struct running *g, struct err *e)
     return s ? err_wrap(e, s, "%s cannot run", g->run->module) : ST_OK;
 }
 
-static enum status begin_record(struct running *g, struct err *e)
-{
+static enum status begin_record(struct running *g, struct err *e) {
     const struct node_run *run = g->run;
     struct sha256 hash;
     enum status s = store_put(node_store(g->node), g->bytes, &hash, e);
@@ -110,14 +102,9 @@ static enum status begin_record(struct running *g, struct err *e)
         snprintf(text, size, "dir %s", run->dirs[i]);
         grants[i] = text;
     }
-    struct node_limit limits[NODE_NLIMITS];
-    const char *names[NODE_NLIMITS];
-    uint64_t values[NODE_NLIMITS];
-    node_limits_list(&run->limits, limits);
-    for (uint32_t i = 0; i < NODE_NLIMITS; i++) {
-        names[i] = limits[i].name;
-        values[i] = limits[i].value;
-    }
+    const char *names[GUEST_NLIMITS];
+    uint64_t values[GUEST_NLIMITS];
+    guest_limits_list(&run->limits, names, values);
     struct store_info info = {
         .module = hash,
         .module_name = run->module,
@@ -126,7 +113,7 @@ static enum status begin_record(struct running *g, struct err *e)
         .nargs = run->nargs,
         .nenv = run->nenv,
         .ngrants = run->ndirs,
-        .nlimits = NODE_NLIMITS,
+        .nlimits = GUEST_NLIMITS,
         .args = run->args,
         .env = run->env,
         .grants = grants,
@@ -141,16 +128,14 @@ static enum status begin_record(struct running *g, struct err *e)
 }
 
 /* In a signal handler. */
-static void on_signal(void *ctx, int signal)
-{
+static void on_signal(void *ctx, int signal) {
     struct running *g = ctx;
     struct world *w = node_world(g->node);
     guest_stop(g->guest, GUEST_INTERRUPTED, (uint64_t)signal);
     w->ops->wake(w);
 }
 
-static enum status go(struct running *g, struct node_result *out, struct err *e)
-{
+static enum status go(struct running *g, struct node_result *out, struct err *e) {
     signals_catch(on_signal, g);
     do
         out->outcome = guest_run(g->guest, UINT64_MAX, &out->value, e);
@@ -162,8 +147,7 @@ static enum status go(struct running *g, struct node_result *out, struct err *e)
     return ST_OK;
 }
 
-static void release(struct running *g)
-{
+static void release(struct running *g) {
     if (g->guest)
         guest_free(g->guest);
     if (g->wasi)
@@ -173,8 +157,7 @@ static void release(struct running *g)
     module_file_free(g->bytes);
 }
 
-enum status node_run(struct node *n, const struct node_run *run, struct node_result *out, struct err *e)
-{
+enum status node_run(struct node *n, const struct node_run *run, struct node_result *out, struct err *e) {
     struct running g = {.node = n, .run = run};
     struct node_result result = {0};
     must(!run->record || node_store(n));
