@@ -13,9 +13,9 @@ const struct wasm_op_info wasm_op_infos[OP_COUNT] = {
 #define NO_ROW(name, code)
 
 const uint16_t wasm_op_codes_00[256] = {
-#define IF_0x00 ROW
-#define IF_0xfc NO_ROW
-#define IF_0xfd NO_ROW
+#define IF_0x00                                      ROW
+#define IF_0xfc                                      NO_ROW
+#define IF_0xfd                                      NO_ROW
 #define X(name, text, prefix, code, imm, sig, align) IF_##prefix(name, code)
     WASM_OPCODES(X)
 #undef IF_0x00
