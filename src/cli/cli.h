@@ -28,8 +28,8 @@ struct command {
     const char *about;    /* the rest of `aeon help NAME`, lines as they are printed */
     const struct option *options;
     uint32_t noptions;
-    size_t values_size;   /* of the struct the options are read into, handed to `run` */
-    const void *defaults; /* what it holds at first; NULL: zeros */
+    size_t values_size;             /* of the struct the options are read into, handed to `run` */
+    const void *defaults;           /* what it holds at first; NULL: zeros */
     int min_operands, max_operands; /* -1: any number */
     bool stop_at_first;             /* as struct option_set */
     int failed;                     /* exit status when aeon itself fails */

@@ -18,8 +18,7 @@ static const struct option options[] = {
      "stay with a run that still goes on, until it ends"},
 };
 
-static void output(void *ctx, enum machine_stream stream, struct span bytes)
-{
+static void output(void *ctx, enum machine_stream stream, struct span bytes) {
     const struct logs_options *o = ctx;
     FILE *f = stream == MACHINE_STDERR ? stderr : stdout;
     if (o->only_stdout != o->only_stderr) {
@@ -32,8 +31,7 @@ static void output(void *ctx, enum machine_stream stream, struct span bytes)
     fwrite(bytes.data, 1, bytes.size, f);
 }
 
-static enum status print_all(const struct run *run, const struct logs_options *o, struct err *e)
-{
+static enum status print_all(const struct run *run, const struct logs_options *o, struct err *e) {
     struct world *w = node_world(run->node);
     struct machine_streams *streams = machine_streams_new(output, (void *)o);
     enum status s;
@@ -49,8 +47,7 @@ static enum status print_all(const struct run *run, const struct logs_options *o
     return s;
 }
 
-static int logs(struct cli *c, void *values, int n, char **operands)
-{
+static int logs(struct cli *c, void *values, int n, char **operands) {
     struct run run;
     struct err e = ERR_INIT;
     int status = EXIT_YES;
@@ -65,7 +62,8 @@ const struct command cmd_logs = {
     .name = "logs",
     .operands = "ID",
     .summary = "what a run printed",
-    .about = "Prints what the guest wrote to standard output and standard error, in the order in which it wrote it, each to\n"
+    .about = "Prints what the guest wrote to standard output and standard error, in the order in which it wrote it, "
+             "each to\n"
              "the stream it went to. It is read from the journal: the program does not run again.",
     .options = options,
     .noptions = sizeof options / sizeof *options,

@@ -9,8 +9,7 @@ static const struct option options[] = {
     {"json", 0, NULL, NULL, offsetof(struct ls_options, json), "one JSON object a line"},
 };
 
-static bool json_line(void *arg, const struct store_run *r)
-{
+static bool json_line(void *arg, const struct store_run *r) {
     struct buf b;
     struct json j = {.out = &b};
     (void)arg;
@@ -23,8 +22,7 @@ static bool json_line(void *arg, const struct store_run *r)
     return true;
 }
 
-static bool table_line(void *arg, const struct store_run *r)
-{
+static bool table_line(void *arg, const struct store_run *r) {
     struct table *t = arg;
     char text[OUTCOME_MAX], human[HUMAN_MAX], id[RUN_SHORT_MAX];
     struct buf name;
@@ -42,8 +40,7 @@ static bool table_line(void *arg, const struct store_run *r)
     return true;
 }
 
-static int ls(struct cli *c, void *values, int n, char **operands)
-{
+static int ls(struct cli *c, void *values, int n, char **operands) {
     static const char *const heads[] = {"ID", "MODULE", "STARTED", ">DURATION", ">RECORDS", ">SIZE", "OUTCOME"};
     const struct ls_options *o = values;
     struct node *node = NULL;
@@ -67,9 +64,11 @@ const struct command cmd_ls = {
     .name = "ls",
     .operands = "",
     .summary = "list the runs, newest last",
-    .about = "Lists the runs of the store, newest last: id, module, start, duration, records in the journal, its size on\n"
-             "disk, and how the run ended. `running` goes on now; `unfinished` was cut short (aeon killed, power lost): all\n"
-             "that was recorded up to then is there.",
+    .about =
+        "Lists the runs of the store, newest last: id, module, start, duration, records in the journal, its size on\n"
+        "disk, and how the run ended. `running` goes on now; `unfinished` was cut short (aeon killed, power lost): "
+        "all\n"
+        "that was recorded up to then is there.",
     .options = options,
     .noptions = sizeof options / sizeof *options,
     .values_size = sizeof(struct ls_options),

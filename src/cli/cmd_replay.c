@@ -4,24 +4,21 @@
 
 #include "machine/machine.h"
 
-static void output(void *ctx, enum machine_stream stream, struct span bytes)
-{
+static void output(void *ctx, enum machine_stream stream, struct span bytes) {
     (void)ctx;
     if (stream == MACHINE_STDERR)
         fflush(stdout);
     fwrite(bytes.data, 1, bytes.size, stream == MACHINE_STDERR ? stderr : stdout);
 }
 
-static int replay(struct cli *c, void *values, int n, char **operands)
-{
+static int replay(struct cli *c, void *values, int n, char **operands) {
     const struct machine_replay_options how = {.output = output, .until_ticks = UINT64_MAX};
     struct machine_replay_result result;
     struct run run;
     struct err e = ERR_INIT;
     int status;
     (void)values, (void)n;
-    if (run_open(&run, operands[0], true, &e) ||
-        machine_replay(node_store(run.node), run.reader, &how, &result, &e))
+    if (run_open(&run, operands[0], true, &e) || machine_replay(node_store(run.node), run.reader, &how, &result, &e))
         status = cli_failed(c, &e);
     else
         status = ending_say(c, result.outcome, result.value, result.words);
@@ -33,10 +30,12 @@ const struct command cmd_replay = {
     .name = "replay",
     .operands = "ID",
     .summary = "run it again from its journal: same output, same exit status",
-    .about = "Runs the module again, every answer of the machine taken from the journal: no file is opened, no clock read. What\n"
-             "it prints and the exit status are the recorded run's. Everything the guest does is compared with the record;\n"
-             "where it differs, replay stops, says where, shows both sides, and ends with 125. Of a run that was cut short\n"
-             "(killed, power lost) it comes to the last finished call, and ends with 137.",
+    .about =
+        "Runs the module again, every answer of the machine taken from the journal: no file is opened, no clock read. "
+        "What\n"
+        "it prints and the exit status are the recorded run's. Everything the guest does is compared with the record;\n"
+        "where it differs, replay stops, says where, shows both sides, and ends with 125. Of a run that was cut short\n"
+        "(killed, power lost) it comes to the last finished call, and ends with 137.",
     .min_operands = 1,
     .max_operands = 1,
     .failed = EXIT_AEON,

@@ -1,8 +1,7 @@
 /* aeon rm ID... */
 #include "cli/cli.h"
 
-static int rm(struct cli *c, void *values, int n, char **operands)
-{
+static int rm(struct cli *c, void *values, int n, char **operands) {
     (void)values;
     struct node *node = NULL;
     struct err e = ERR_INIT;

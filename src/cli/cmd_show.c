@@ -21,8 +21,7 @@ struct facts {
     struct err missing;
 };
 
-static bool keep_run(void *arg, const struct store_run *r)
-{
+static bool keep_run(void *arg, const struct store_run *r) {
     struct facts *f = arg;
     if (memcmp(&r->id, &f->run.id, sizeof r->id))
         return true;
@@ -32,8 +31,7 @@ static bool keep_run(void *arg, const struct store_run *r)
 }
 
 /* A module that is gone or damaged is something to show, not a failure. */
-static enum status collect(struct facts *f, const struct run *run, struct err *e)
-{
+static enum status collect(struct facts *f, const struct run *run, struct err *e) {
     struct store *store = node_store(run->node);
     f->run.id = run->id;
     f->reader = run->reader;
@@ -47,8 +45,7 @@ static enum status collect(struct facts *f, const struct run *run, struct err *e
     return ST_OK;
 }
 
-static void release(struct facts *f, struct node *node)
-{
+static void release(struct facts *f, struct node *node) {
     if (f->module)
         wasm_module_free(f->module);
     if (f->bytes.data)
@@ -57,26 +54,22 @@ static void release(struct facts *f, struct node *node)
 
 /* ---- words ---- */
 
-static void begin_line(struct buf *b, const char *key)
-{
+static void begin_line(struct buf *b, const char *key) {
     buf_print(b, "%-10s ", key);
 }
 
-static void text_line(struct buf *b, const char *key, const char *text)
-{
+static void text_line(struct buf *b, const char *key, const char *text) {
     begin_line(b, key);
     print_safe(b, text, strlen(text));
     buf_byte(b, '\n');
 }
 
-static void list_lines(struct buf *b, const char *key, const char *const *items, uint32_t n)
-{
+static void list_lines(struct buf *b, const char *key, const char *const *items, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         text_line(b, i ? "" : key, items[i]);
 }
 
-static void import_lines(struct buf *b, const struct facts *f)
-{
+static void import_lines(struct buf *b, const struct facts *f) {
     struct span module = {NULL, 0};
     uint32_t n = f->module ? wasm_module_nimports(f->module) : 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -96,8 +89,7 @@ static void import_lines(struct buf *b, const struct facts *f)
         buf_byte(b, '\n');
 }
 
-static void segment_lines(struct buf *b, const struct facts *f)
-{
+static void segment_lines(struct buf *b, const struct facts *f) {
     char human[HUMAN_MAX], records[HUMAN_MAX];
     uint32_t n = store_reader_nsegments(f->reader);
     for (uint32_t i = 0; i < n; i++) {
@@ -109,8 +101,7 @@ static void segment_lines(struct buf *b, const struct facts *f)
     }
 }
 
-static void print_words(const struct facts *f)
-{
+static void print_words(const struct facts *f) {
     const struct store_info *info = store_reader_info(f->reader);
     char id[STORE_ID_TEXT], hash[SHA256_HEX], human[HUMAN_MAX], outcome[OUTCOME_MAX];
     struct buf b;
@@ -148,16 +139,14 @@ static void print_words(const struct facts *f)
 
 /* ---- JSON ---- */
 
-static void json_list(struct json *j, const char *key, const char *const *items, uint32_t n)
-{
+static void json_list(struct json *j, const char *key, const char *const *items, uint32_t n) {
     json_open(j, key, '[');
     for (uint32_t i = 0; i < n; i++)
         json_string(j, NULL, items[i]);
     json_close(j, ']');
 }
 
-static void json_imports(struct json *j, const struct facts *f)
-{
+static void json_imports(struct json *j, const struct facts *f) {
     if (!f->module) {
         json_null(j, "imports");
         json_string(j, "module_problem", f->missing.text);
@@ -174,8 +163,7 @@ static void json_imports(struct json *j, const struct facts *f)
     json_close(j, ']');
 }
 
-static void json_segments(struct json *j, const struct facts *f)
-{
+static void json_segments(struct json *j, const struct facts *f) {
     json_open(j, "segments", '[');
     for (uint32_t i = 0; i < store_reader_nsegments(f->reader); i++) {
         struct store_segment s = store_reader_segment(f->reader, i);
@@ -190,8 +178,7 @@ static void json_segments(struct json *j, const struct facts *f)
     json_close(j, ']');
 }
 
-static void print_json(const struct facts *f)
-{
+static void print_json(const struct facts *f) {
     const struct store_info *info = store_reader_info(f->reader);
     struct buf b;
     struct json j = {.out = &b};
@@ -214,8 +201,7 @@ static void print_json(const struct facts *f)
     buf_deinit(&b);
 }
 
-static int show(struct cli *c, void *values, int n, char **operands)
-{
+static int show(struct cli *c, void *values, int n, char **operands) {
     const struct show_options *o = values;
     struct facts facts = {.missing = ERR_INIT};
     struct run run;
@@ -237,7 +223,8 @@ const struct command cmd_show = {
     .name = "show",
     .operands = "ID",
     .summary = "all about one run",
-    .about = "Shows one run: the module and its hash, what it imports, arguments, environment, grants, limits, how it ended, and\n"
+    .about = "Shows one run: the module and its hash, what it imports, arguments, environment, grants, limits, how it "
+             "ended, and\n"
              "the segments of its journal.",
     .options = options,
     .noptions = sizeof options / sizeof *options,

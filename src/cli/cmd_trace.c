@@ -10,8 +10,7 @@ struct trace_options {
     uint64_t from, count;
 };
 
-static enum status read_count(const char *text, void *field, struct err *e)
-{
+static enum status read_count(const char *text, void *field, struct err *e) {
     struct trace_options *o = field;
     o->has_count = true;
     return option_count(text, &o->count, e);
@@ -24,8 +23,7 @@ static const struct option options[] = {
     {"verbose", 'v', NULL, NULL, offsetof(struct trace_options, verbose), "show strings whole, however long"},
 };
 
-static enum status print_all(struct store_reader *reader, const struct trace_options *o, struct err *e)
-{
+static enum status print_all(struct store_reader *reader, const struct trace_options *o, struct err *e) {
     const struct machine_trace_options how = {
         .json = o->json,
         .width = o->verbose ? 0 : SHORT_WIDTH,
@@ -45,8 +43,7 @@ static enum status print_all(struct store_reader *reader, const struct trace_opt
     return s == ST_END ? ST_OK : s;
 }
 
-static int trace(struct cli *c, void *values, int n, char **operands)
-{
+static int trace(struct cli *c, void *values, int n, char **operands) {
     struct run run;
     struct err e = ERR_INIT;
     int status = EXIT_YES;
@@ -61,7 +58,8 @@ const struct command cmd_trace = {
     .name = "trace",
     .operands = "ID",
     .summary = "every call across the sandbox's edge, decoded",
-    .about = "Prints every call the guest made, in the manner of strace: record number, time since the start, the call with\n"
+    .about = "Prints every call the guest made, in the manner of strace: record number, time since the start, the call "
+             "with\n"
              "its arguments, its result and what it brought.",
     .options = options,
     .noptions = sizeof options / sizeof *options,

@@ -16,8 +16,7 @@ struct progress {
     bool json, failed;
 };
 
-static void step(void *ctx, const char *name, bool ok, const char *found)
-{
+static void step(void *ctx, const char *name, bool ok, const char *found) {
     struct progress *p = ctx;
     struct buf b;
     buf_init(&b, 1 << 16);
@@ -39,8 +38,7 @@ static void step(void *ctx, const char *name, bool ok, const char *found)
     buf_deinit(&b);
 }
 
-static int verify(struct cli *c, void *values, int n, char **operands)
-{
+static int verify(struct cli *c, void *values, int n, char **operands) {
     const struct verify_options *o = values;
     struct progress p = {.cli = c, .json = o->json};
     struct run run;
@@ -59,7 +57,8 @@ const struct command cmd_verify = {
     .name = "verify",
     .operands = "ID",
     .summary = "is the journal whole, the module right, and does a replay agree",
-    .about = "Checks a run step by step: every byte of the journal, the module, and a replay to the last record. Exit status\n"
+    .about = "Checks a run step by step: every byte of the journal, the module, and a replay to the last record. Exit "
+             "status\n"
              "0: all holds; 1: something does not, and the step says what and where; 2: it could not be looked at.",
     .options = options,
     .noptions = sizeof options / sizeof *options,

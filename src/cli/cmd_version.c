@@ -12,8 +12,7 @@ static const struct option options[] = {
     {"json", 0, NULL, NULL, offsetof(struct version_options, json), "as one JSON object"},
 };
 
-static int version(struct cli *c, void *values, int n, char **operands)
-{
+static int version(struct cli *c, void *values, int n, char **operands) {
     const struct version_options *o = values;
     (void)c, (void)n, (void)operands;
     struct buf b;
@@ -38,8 +37,9 @@ const struct command cmd_version = {
     .name = "version",
     .operands = "",
     .summary = "version of aeon, of the journal format and of the engine's semantics",
-    .about = "Prints the version of aeon, of the journal format it writes, and of the engine's semantics: a journal is\n"
-             "replayed by the same version of the semantics.",
+    .about =
+        "Prints the version of aeon, of the journal format it writes, and of the engine's semantics: a journal is\n"
+        "replayed by the same version of the semantics.",
     .options = options,
     .noptions = sizeof options / sizeof *options,
     .values_size = sizeof(struct version_options),

@@ -2,8 +2,7 @@
 
 #include "cli/runs.h"
 
-int ending_say(const struct cli *c, enum guest_outcome outcome, uint64_t value, const char *words)
-{
+int ending_say(const struct cli *c, enum guest_outcome outcome, uint64_t value, const char *words) {
     char why[OUTCOME_MAX];
     struct buf text;
     buf_init(&text, 1 << 16);

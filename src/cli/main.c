@@ -13,8 +13,7 @@ const struct command *const cli_commands[] = {
 const uint32_t cli_ncommands = sizeof cli_commands / sizeof *cli_commands;
 
 /* Texts may quote what a guest or a file says: nothing in them reaches a terminal but printable characters. */
-static void say(const struct cli *c, enum style style, const char *who, const char *text)
-{
+static void say(const struct cli *c, enum style style, const char *who, const char *text) {
     struct buf b;
     buf_init(&b, 1 << 16);
     buf_print(&b, "%saeon%s%s:%s ", style_code(style, c->color_err), who ? " " : "", who ? who : "",
@@ -30,26 +29,22 @@ static void say(const struct cli *c, enum style style, const char *who, const ch
     buf_deinit(&b);
 }
 
-int cli_failed(const struct cli *c, const struct err *e)
-{
+int cli_failed(const struct cli *c, const struct err *e) {
     say(c, STYLE_RED, c->command ? c->command->name : NULL, e->text[0] ? e->text : status_text(e->status));
     return c->command ? c->command->failed : EXIT_FAILED;
 }
 
-void cli_note(const struct cli *c, const char *text)
-{
+void cli_note(const struct cli *c, const char *text) {
     say(c, STYLE_YELLOW, NULL, text);
 }
 
-void cli_print_line(struct buf *b)
-{
+void cli_print_line(struct buf *b) {
     must(!b->failed);
     buf_byte(b, '\n');
     fwrite(b->data, 1, b->size, stdout);
 }
 
-const struct command *cli_find(const char *name, struct err *e)
-{
+const struct command *cli_find(const char *name, struct err *e) {
     const char *names[sizeof cli_commands / sizeof *cli_commands];
     for (uint32_t i = 0; i < cli_ncommands; i++) {
         names[i] = cli_commands[i]->name;
@@ -62,16 +57,14 @@ const struct command *cli_find(const char *name, struct err *e)
     return NULL;
 }
 
-static void free_values(const struct command *cmd, char *values)
-{
+static void free_values(const struct command *cmd, char *values) {
     for (uint32_t i = 0; i < cmd->noptions; i++)
         if (cmd->options[i].read == option_append)
             mem_free(((struct option_list *)(void *)(values + cmd->options[i].offset))->items);
     mem_free(values);
 }
 
-static int run_command(struct cli *c, int argc, char **argv)
-{
+static int run_command(struct cli *c, int argc, char **argv) {
     const struct command *cmd = c->command;
     const struct option_set set = {cmd->name, cmd->options, cmd->noptions, cmd->stop_at_first};
     struct err e = ERR_INIT;
@@ -98,8 +91,7 @@ static int run_command(struct cli *c, int argc, char **argv)
 }
 
 /* Data that could not be written is a failure, whatever the command made of it. */
-static int finish(struct cli *c, int status)
-{
+static int finish(struct cli *c, int status) {
     errno = 0;
     if (fflush(stdout) || ferror(stdout)) {
         struct err e = ERR_INIT;
@@ -109,8 +101,7 @@ static int finish(struct cli *c, int status)
     return status;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct cli c = {.color_out = color_wanted(stdout), .color_err = color_wanted(stderr)};
     struct err e = ERR_INIT;
     const char *name = argc > 1 ? argv[1] : NULL;

@@ -7,15 +7,13 @@
 
 /* ---- values ---- */
 
-enum status option_text(const char *text, void *field, struct err *e)
-{
+enum status option_text(const char *text, void *field, struct err *e) {
     (void)e;
     *(const char **)field = text;
     return ST_OK;
 }
 
-enum status option_append(const char *text, void *field, struct err *e)
-{
+enum status option_append(const char *text, void *field, struct err *e) {
     struct option_list *list = field;
     (void)e;
     list->items = mem_realloc(list->items, (list->n + 1) * sizeof *list->items);
@@ -28,18 +26,16 @@ struct unit {
     uint64_t factor;
 };
 
-/* A decimal number, possibly with a fraction, and a unit. The first unit is the one meant where none stands; `what` names
- * the kind of thing for the error. */
+/* A decimal number, possibly with a fraction, and a unit. The first unit is the one meant where none stands; `what`
+ * names the kind of thing for the error. */
 static enum status read_scaled(const char *text, const struct unit *units, size_t nunits, const char *what,
-                               const char *examples, uint64_t *out, struct err *e)
-{
+                               const char *examples, uint64_t *out, struct err *e) {
     const char *p = text;
     uint64_t whole = 0, fraction = 0, divisor = 1;
     bool digits = false;
     for (; *p >= '0' && *p <= '9'; p++) {
         digits = true;
-        if (__builtin_mul_overflow(whole, 10, &whole) ||
-            __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
+        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
             return err_set(e, ST_INVALID, "'%s' is too large", text);
     }
     if (*p == '.') {
@@ -67,33 +63,33 @@ static enum status read_scaled(const char *text, const struct unit *units, size_
     return err_set(e, ST_INVALID, "'%s' is not a %s (such as %s)", text, what, examples);
 }
 
-#define READ_SCALED(text, units, what, examples, field, e)                                                            \
+#define READ_SCALED(text, units, what, examples, field, e) \
     read_scaled(text, units, sizeof units / sizeof *units, what, examples, field, e)
 
-enum status option_size(const char *text, void *field, struct err *e)
-{
+enum status option_size(const char *text, void *field, struct err *e) {
     static const struct unit units[] = {
-        {"B", 1},          {"k", 1ull << 10},          {"K", 1ull << 10},   {"M", 1ull << 20},
-        {"G", 1ull << 30}, {"T", 1ull << 40},          {"KiB", 1ull << 10}, {"MiB", 1ull << 20},
-        {"GiB", 1ull << 30}, {"TiB", 1ull << 40},      {"kB", 1000},        {"KB", 1000},
-        {"MB", 1000000},   {"GB", 1000000000},         {"TB", 1000000000000},
+        {"B", 1},          {"k", 1ull << 10},   {"K", 1ull << 10},   {"M", 1ull << 20},   {"G", 1ull << 30},
+        {"T", 1ull << 40}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40},
+        {"kB", 1000},      {"KB", 1000},        {"MB", 1000000},     {"GB", 1000000000},  {"TB", 1000000000000},
     };
     return READ_SCALED(text, units, "size", "64KiB, 256MiB or 10GB", field, e);
 }
 
-enum status option_duration(const char *text, void *field, struct err *e)
-{
+enum status option_duration(const char *text, void *field, struct err *e) {
     static const struct unit units[] = {
-        {"s", 1000000000},        {"ns", 1},
-        {"us", 1000},             {"ms", 1000000},
-        {"m", 60 * 1000000000ull}, {"min", 60 * 1000000000ull},
-        {"h", 3600 * 1000000000ull}, {"d", 86400 * 1000000000ull},
+        {"s", 1000000000},
+        {"ns", 1},
+        {"us", 1000},
+        {"ms", 1000000},
+        {"m", 60 * 1000000000ull},
+        {"min", 60 * 1000000000ull},
+        {"h", 3600 * 1000000000ull},
+        {"d", 86400 * 1000000000ull},
     };
     return READ_SCALED(text, units, "duration", "250ms, 30s, 5m or 1h", field, e);
 }
 
-enum status option_count(const char *text, void *field, struct err *e)
-{
+enum status option_count(const char *text, void *field, struct err *e) {
     static const struct unit units[] = {
         {"", 1}, {"k", 1000}, {"K", 1000}, {"M", 1000000}, {"G", 1000000000}, {"T", 1000000000000},
     };
@@ -103,8 +99,7 @@ enum status option_count(const char *text, void *field, struct err *e)
 /* ---- names ---- */
 
 /* Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`; names here are short. */
-static unsigned distance(const char *a, const char *b)
-{
+static unsigned distance(const char *a, const char *b) {
     enum { LONGEST = 32 };
     size_t na = strlen(a), nb = strlen(b);
     unsigned row[3][LONGEST + 1];
@@ -129,8 +124,7 @@ static unsigned distance(const char *a, const char *b)
     return row[na % 3][nb];
 }
 
-const char *nearest_name(const char *word, const char *const *candidates, uint32_t n)
-{
+const char *nearest_name(const char *word, const char *const *candidates, uint32_t n) {
     const char *best = NULL;
     unsigned least = (unsigned)strlen(word) / 3 + 1;
     for (uint32_t i = 0; i < n; i++) {
@@ -151,30 +145,26 @@ struct parse {
     struct err *e;
 };
 
-static const char *see_help(const struct option_set *set, char out[64])
-{
+static const char *see_help(const struct option_set *set, char out[64]) {
     snprintf(out, 64, "see `aeon help%s%s`", set->command ? " " : "", set->command ? set->command : "");
     return out;
 }
 
-static const struct option *find_long(const struct option_set *set, const char *name, size_t n)
-{
+static const struct option *find_long(const struct option_set *set, const char *name, size_t n) {
     for (uint32_t i = 0; i < set->nrows; i++)
         if (strlen(set->rows[i].name) == n && !memcmp(set->rows[i].name, name, n))
             return &set->rows[i];
     return NULL;
 }
 
-static const struct option *find_letter(const struct option_set *set, char letter)
-{
+static const struct option *find_letter(const struct option_set *set, char letter) {
     for (uint32_t i = 0; i < set->nrows; i++)
         if (set->rows[i].letter == letter)
             return &set->rows[i];
     return NULL;
 }
 
-static enum status unknown(struct parse *p, const char *shown, const char *name, size_t n)
-{
+static enum status unknown(struct parse *p, const char *shown, const char *name, size_t n) {
     const char *names[64];
     char word[64], help[64];
     uint32_t nnames = 0;
@@ -189,8 +179,7 @@ static enum status unknown(struct parse *p, const char *shown, const char *name,
     return err_set(p->e, ST_INVALID, "unknown option %s: %s", shown, see_help(p->set, help));
 }
 
-static enum status take(struct parse *p, const struct option *o, const char *text)
-{
+static enum status take(struct parse *p, const struct option *o, const char *text) {
     void *field = (char *)p->values + o->offset;
     if (!o->read) {
         *(bool *)field = true;
@@ -200,14 +189,12 @@ static enum status take(struct parse *p, const struct option *o, const char *tex
     return s ? err_wrap(p->e, s, "--%s", o->name) : ST_OK;
 }
 
-static enum status missing(struct parse *p, const struct option *o)
-{
+static enum status missing(struct parse *p, const struct option *o) {
     return err_set(p->e, ST_INVALID, "--%s needs a value: --%s %s", o->name, o->name, o->value);
 }
 
 /* --name, --name=value or --name value; `*i` moves on past a value of its own. */
-static enum status parse_long(struct parse *p, int argc, char **argv, int *i)
-{
+static enum status parse_long(struct parse *p, int argc, char **argv, int *i) {
     const char *name = argv[*i] + 2, *equals = strchr(name, '=');
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
     const struct option *o = find_long(p->set, name, n);
@@ -228,8 +215,7 @@ static enum status parse_long(struct parse *p, int argc, char **argv, int *i)
 }
 
 /* -a, -abc (flags together), -nVALUE or -n VALUE. */
-static enum status parse_short(struct parse *p, int argc, char **argv, int *i, bool *help)
-{
+static enum status parse_short(struct parse *p, int argc, char **argv, int *i, bool *help) {
     for (const char *c = argv[*i] + 1; *c; c++) {
         const struct option *o = find_letter(p->set, *c);
         char shown[3] = {'-', *c, 0};
@@ -255,8 +241,7 @@ static enum status parse_short(struct parse *p, int argc, char **argv, int *i, b
 }
 
 enum status options_parse(const struct option_set *set, int argc, char **argv, void *values, int *noperands, bool *help,
-                          struct err *e)
-{
+                          struct err *e) {
     struct parse p = {set, values, e};
     int n = 0;
     bool only_operands = false;
@@ -292,8 +277,7 @@ enum status options_parse(const struct option_set *set, int argc, char **argv, v
 
 enum { HELP_COLUMN = 30 };
 
-void options_help(const struct option_set *set, struct buf *out)
-{
+void options_help(const struct option_set *set, struct buf *out) {
     for (uint32_t i = 0; i < set->nrows; i++) {
         const struct option *o = &set->rows[i];
         char names[80];

@@ -1,7 +1,7 @@
 /* options.h: command-line options declared as data, and the one parser of them.
  *
- * A command has a table of `struct option` and a plain struct that takes the values; every row says where in that struct
- * its value goes and which function reads it.  Help, usage lines and "did you mean" come from the same rows. */
+ * A command has a table of `struct option` and a plain struct that takes the values; every row says where in that
+ * struct its value goes and which function reads it.  Help, usage lines and "did you mean" come from the same rows. */
 #ifndef AEON_CLI_OPTIONS_H
 #define AEON_CLI_OPTIONS_H
 
@@ -12,12 +12,12 @@
 typedef enum status (*option_read)(const char *text, void *field, struct err *e);
 
 struct option {
-    const char *name;   /* long form, without the dashes */
-    char letter;        /* short form, or 0 */
-    option_read read;   /* NULL: takes no value, sets a bool */
-    const char *value;  /* the value's name in help; NULL where `read` is */
-    size_t offset;      /* of the field in the command's struct */
-    const char *help;   /* one or more lines, each fitting beside the names */
+    const char *name;  /* long form, without the dashes */
+    char letter;       /* short form, or 0 */
+    option_read read;  /* NULL: takes no value, sets a bool */
+    const char *value; /* the value's name in help; NULL where `read` is */
+    size_t offset;     /* of the field in the command's struct */
+    const char *help;  /* one or more lines, each fitting beside the names */
 };
 
 /* A repeatable option's texts, in the order given; borrowed from argv. Free `items`. */

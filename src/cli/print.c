@@ -6,16 +6,14 @@
 #include <time.h>
 #include <unistd.h>
 
-bool color_wanted(FILE *f)
-{
+bool color_wanted(FILE *f) {
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     return !(no && *no) && !(term && !strcmp(term, "dumb")) && isatty(fileno(f));
 }
 
-const char *style_code(enum style s, bool color)
-{
+const char *style_code(enum style s, bool color) {
     static const char *const codes[] = {
-        [STYLE_NONE] = "\033[0m",   [STYLE_DIM] = "\033[2m",    [STYLE_BOLD] = "\033[1m",
+        [STYLE_NONE] = "\033[0m", [STYLE_DIM] = "\033[2m",    [STYLE_BOLD] = "\033[1m",
         [STYLE_RED] = "\033[31m", [STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m",
     };
     return color ? codes[s] : "";
@@ -24,13 +22,11 @@ const char *style_code(enum style s, bool color)
 /* ---- units ---- */
 
 /* Three significant digits: 1.23, 12.3, 123. */
-static void three_digits(double v, const char *unit, char out[HUMAN_MAX])
-{
+static void three_digits(double v, const char *unit, char out[HUMAN_MAX]) {
     snprintf(out, HUMAN_MAX, "%.*f %s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, unit);
 }
 
-char *human_duration(uint64_t ns, char out[HUMAN_MAX])
-{
+char *human_duration(uint64_t ns, char out[HUMAN_MAX]) {
     const uint64_t second = 1000000000, hour = 3600 * second;
     if (ns < 1000)
         snprintf(out, HUMAN_MAX, "%u ns", (unsigned)ns);
@@ -48,8 +44,7 @@ char *human_duration(uint64_t ns, char out[HUMAN_MAX])
     return out;
 }
 
-char *human_size(uint64_t bytes, char out[HUMAN_MAX])
-{
+char *human_size(uint64_t bytes, char out[HUMAN_MAX]) {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     double v = (double)bytes / 1024;
     unsigned i = 0;
@@ -63,8 +58,7 @@ char *human_size(uint64_t bytes, char out[HUMAN_MAX])
     return out;
 }
 
-char *human_count(uint64_t n, char out[HUMAN_MAX])
-{
+char *human_count(uint64_t n, char out[HUMAN_MAX]) {
     char digits[24];
     int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), at = 0;
     for (int i = 0; i < len; i++) {
@@ -76,16 +70,14 @@ char *human_count(uint64_t n, char out[HUMAN_MAX])
     return out;
 }
 
-char *human_time(uint64_t real_ns, char out[HUMAN_MAX])
-{
+char *human_time(uint64_t real_ns, char out[HUMAN_MAX]) {
     time_t t = (time_t)(real_ns / 1000000000);
     struct tm tm;
     must(localtime_r(&t, &tm) && strftime(out, HUMAN_MAX, "%Y-%m-%d %H:%M:%S", &tm));
     return out;
 }
 
-char *iso_time(uint64_t real_ns, char out[HUMAN_MAX])
-{
+char *iso_time(uint64_t real_ns, char out[HUMAN_MAX]) {
     time_t t = (time_t)(real_ns / 1000000000);
     struct tm tm;
     size_t n = gmtime_r(&t, &tm) ? strftime(out, HUMAN_MAX, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
@@ -96,9 +88,9 @@ char *iso_time(uint64_t real_ns, char out[HUMAN_MAX])
 
 /* ---- text ---- */
 
-/* The length of the UTF-8 character at p, 0 when there is none (overlong forms, surrogates and C1 controls included). */
-static size_t utf8_length(const uint8_t *p, size_t n)
-{
+/* The length of the UTF-8 character at p, 0 when there is none (overlong forms, surrogates and C1 controls included).
+ */
+static size_t utf8_length(const uint8_t *p, size_t n) {
     uint8_t c = p[0];
     size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
     if (!len || len > n)
@@ -112,8 +104,7 @@ static size_t utf8_length(const uint8_t *p, size_t n)
     return len;
 }
 
-void print_safe(struct buf *out, const char *text, size_t n)
-{
+void print_safe(struct buf *out, const char *text, size_t n) {
     const uint8_t *p = (const uint8_t *)text, *end = p + n;
     while (p < end) {
         size_t len = utf8_length(p, (size_t)(end - p));
@@ -132,8 +123,7 @@ void print_safe(struct buf *out, const char *text, size_t n)
     }
 }
 
-static size_t display_width(const char *s)
-{
+static size_t display_width(const char *s) {
     size_t n = 0;
     for (; *s; s++)
         n += ((uint8_t)*s & 0xc0) != 0x80;
@@ -142,23 +132,20 @@ static size_t display_width(const char *s)
 
 /* ---- tables ---- */
 
-void table_init(struct table *t, uint32_t ncolumns, const char *const *heads)
-{
+void table_init(struct table *t, uint32_t ncolumns, const char *const *heads) {
     must(ncolumns <= TABLE_COLUMNS);
     *t = (struct table){.ncolumns = ncolumns};
     memcpy(t->heads, heads, ncolumns * sizeof *heads);
 }
 
-void table_deinit(struct table *t)
-{
+void table_deinit(struct table *t) {
     for (uint32_t i = 0; i < t->ncells; i++)
         mem_free(t->cells[i]);
     mem_free(t->cells);
     mem_free(t->styles);
 }
 
-void table_cell(struct table *t, enum style style, const char *text)
-{
+void table_cell(struct table *t, enum style style, const char *text) {
     if (t->ncells % 64 == 0) {
         t->cells = mem_realloc(t->cells, (t->ncells + 64) * sizeof *t->cells);
         t->styles = mem_realloc(t->styles, (t->ncells + 64) * sizeof *t->styles);
@@ -167,8 +154,7 @@ void table_cell(struct table *t, enum style style, const char *text)
     t->cells[t->ncells++] = mem_strdup(text);
 }
 
-static void print_cell(FILE *f, const char *text, size_t width, bool right, bool last, enum style style, bool color)
-{
+static void print_cell(FILE *f, const char *text, size_t width, bool right, bool last, enum style style, bool color) {
     int pad = (int)(width - display_width(text));
     if (right)
         fprintf(f, "%*s", pad, "");
@@ -182,8 +168,7 @@ static void print_cell(FILE *f, const char *text, size_t width, bool right, bool
         fprintf(f, "%*s", right ? 2 : pad + 2, "");
 }
 
-void table_print(const struct table *t, FILE *f, bool color)
-{
+void table_print(const struct table *t, FILE *f, bool color) {
     size_t widths[TABLE_COLUMNS];
     uint32_t n = t->ncolumns;
     must(t->ncells % n == 0);
@@ -203,8 +188,7 @@ void table_print(const struct table *t, FILE *f, bool color)
 
 /* ---- JSON ---- */
 
-static void quote(struct buf *out, struct span text)
-{
+static void quote(struct buf *out, struct span text) {
     const uint8_t *p = text.data, *end = p + text.size;
     buf_byte(out, '"');
     while (p < end) {
@@ -227,8 +211,7 @@ static void quote(struct buf *out, struct span text)
     buf_byte(out, '"');
 }
 
-static void begin_value(struct json *j, const char *key)
-{
+static void begin_value(struct json *j, const char *key) {
     if (j->comma)
         buf_byte(j->out, ',');
     j->comma = true;
@@ -238,45 +221,38 @@ static void begin_value(struct json *j, const char *key)
     }
 }
 
-void json_open(struct json *j, const char *key, char bracket)
-{
+void json_open(struct json *j, const char *key, char bracket) {
     begin_value(j, key);
     buf_byte(j->out, (uint8_t)bracket);
     j->comma = false;
 }
 
-void json_close(struct json *j, char bracket)
-{
+void json_close(struct json *j, char bracket) {
     buf_byte(j->out, (uint8_t)bracket);
     j->comma = true;
 }
 
-void json_string(struct json *j, const char *key, const char *text)
-{
+void json_string(struct json *j, const char *key, const char *text) {
     begin_value(j, key);
     quote(j->out, SPAN_STR(text));
 }
 
-void json_bytes(struct json *j, const char *key, struct span text)
-{
+void json_bytes(struct json *j, const char *key, struct span text) {
     begin_value(j, key);
     quote(j->out, text);
 }
 
-void json_number(struct json *j, const char *key, uint64_t v)
-{
+void json_number(struct json *j, const char *key, uint64_t v) {
     begin_value(j, key);
     buf_print(j->out, "%llu", (unsigned long long)v);
 }
 
-void json_bool(struct json *j, const char *key, bool v)
-{
+void json_bool(struct json *j, const char *key, bool v) {
     begin_value(j, key);
     buf_print(j->out, v ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
-{
+void json_null(struct json *j, const char *key) {
     begin_value(j, key);
     buf_print(j->out, "null");
 }

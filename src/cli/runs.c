@@ -4,8 +4,7 @@
 
 #include <signal.h>
 
-enum status run_open(struct run *r, const char *what, bool with_reader, struct err *e)
-{
+enum status run_open(struct run *r, const char *what, bool with_reader, struct err *e) {
     *r = (struct run){0};
     enum status s = node_open(true, &r->node, e);
     if (!s)
@@ -15,8 +14,7 @@ enum status run_open(struct run *r, const char *what, bool with_reader, struct e
     return s;
 }
 
-void run_close(const struct cli *c, struct run *r)
-{
+void run_close(const struct cli *c, struct run *r) {
     if (r->reader) {
         const char *torn = store_reader_torn(r->reader);
         if (torn)
@@ -26,16 +24,14 @@ void run_close(const struct cli *c, struct run *r)
     node_close(r->node);
 }
 
-const char *run_short_id(const struct store_id *id, char out[RUN_SHORT_MAX])
-{
+const char *run_short_id(const struct store_id *id, char out[RUN_SHORT_MAX]) {
     char digits[STORE_ID_SHORT];
     store_id_short(id, digits);
     snprintf(out, RUN_SHORT_MAX, "…%s", digits);
     return out;
 }
 
-const char *run_state_name(enum store_state state)
-{
+const char *run_state_name(enum store_state state) {
     static const char *const names[] = {
         [STORE_RUNNING] = "running",
         [STORE_FINISHED] = "finished",
@@ -45,8 +41,7 @@ const char *run_state_name(enum store_state state)
     return names[state];
 }
 
-static const char *signal_name(uint64_t signal, char out[HUMAN_MAX])
-{
+static const char *signal_name(uint64_t signal, char out[HUMAN_MAX]) {
     const char *name = signal < NSIG ? sigabbrev_np((int)signal) : NULL;
     if (name)
         snprintf(out, HUMAN_MAX, "SIG%s", name);
@@ -55,34 +50,22 @@ static const char *signal_name(uint64_t signal, char out[HUMAN_MAX])
     return out;
 }
 
-const char *run_outcome_words(uint64_t kind, uint64_t value, char out[OUTCOME_MAX])
-{
+const char *run_outcome_words(uint64_t kind, uint64_t value, char out[OUTCOME_MAX]) {
     char human[HUMAN_MAX];
     switch ((enum guest_outcome)kind) {
-    case GUEST_EXITED:
-        snprintf(out, OUTCOME_MAX, "exit %llu", (unsigned long long)value);
-        break;
-    case GUEST_TRAPPED:
-        snprintf(out, OUTCOME_MAX, "trap: %s", wasm_trap_text((enum wasm_trap_kind)value));
-        break;
-    case GUEST_OUT_OF_FUEL:
-        snprintf(out, OUTCOME_MAX, "out of fuel after %s ticks", human_count(value, human));
-        break;
+    case GUEST_EXITED: snprintf(out, OUTCOME_MAX, "exit %llu", (unsigned long long)value); break;
+    case GUEST_TRAPPED: snprintf(out, OUTCOME_MAX, "trap: %s", wasm_trap_text((enum wasm_trap_kind)value)); break;
+    case GUEST_OUT_OF_FUEL: snprintf(out, OUTCOME_MAX, "out of fuel after %s ticks", human_count(value, human)); break;
     case GUEST_TIMED_OUT:
         snprintf(out, OUTCOME_MAX, "out of time after %s", human_duration(value * 1000000, human));
         break;
-    case GUEST_INTERRUPTED:
-        snprintf(out, OUTCOME_MAX, "stopped by %s", signal_name(value, human));
-        break;
-    default:
-        snprintf(out, OUTCOME_MAX, "outcome %llu", (unsigned long long)kind);
-        break;
+    case GUEST_INTERRUPTED: snprintf(out, OUTCOME_MAX, "stopped by %s", signal_name(value, human)); break;
+    default: snprintf(out, OUTCOME_MAX, "outcome %llu", (unsigned long long)kind); break;
     }
     return out;
 }
 
-const char *run_outcome(const struct store_run *r, char out[OUTCOME_MAX])
-{
+const char *run_outcome(const struct store_run *r, char out[OUTCOME_MAX]) {
     if (r->state == STORE_FINISHED)
         return run_outcome_words(r->outcome_kind, r->outcome_value, out);
     bool why = r->state == STORE_DAMAGED && r->problem[0];
@@ -90,8 +73,7 @@ const char *run_outcome(const struct store_run *r, char out[OUTCOME_MAX])
     return out;
 }
 
-enum style run_outcome_style(const struct store_run *r)
-{
+enum style run_outcome_style(const struct store_run *r) {
     if (r->state == STORE_RUNNING)
         return STYLE_GREEN;
     if (r->state == STORE_DAMAGED)
@@ -101,8 +83,7 @@ enum style run_outcome_style(const struct store_run *r)
     return r->outcome_kind == GUEST_EXITED && !r->outcome_value ? STYLE_NONE : STYLE_YELLOW;
 }
 
-void run_json(struct json *j, const struct store_run *r)
-{
+void run_json(struct json *j, const struct store_run *r) {
     char id[STORE_ID_TEXT], hash[SHA256_HEX], time[HUMAN_MAX], outcome[OUTCOME_MAX];
     store_id_text(&r->id, id);
     sha256_hex(&r->module, hash);

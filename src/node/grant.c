@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-enum status grant_dir_parse(const char *text, struct grant_dir *out, struct err *e)
-{
+enum status grant_dir_parse(const char *text, struct grant_dir *out, struct err *e) {
     char *host = mem_strdup(text), *colon = strrchr(host, ':');
     bool writable = true;
     if (colon && (!strcmp(colon, ":ro") || !strcmp(colon, ":rw"))) {
@@ -15,8 +14,8 @@ enum status grant_dir_parse(const char *text, struct grant_dir *out, struct err 
     }
     enum status s = ST_OK;
     if (!colon)
-        s = err_set(e, ST_INVALID, "--dir %s: the guest's name for it is missing: HOST:GUEST[:ro|rw], such as %s:/data", text,
-                    *host ? host : ".");
+        s = err_set(e, ST_INVALID, "--dir %s: the guest's name for it is missing: HOST:GUEST[:ro|rw], such as %s:/data",
+                    text, *host ? host : ".");
     else if (colon == host)
         s = err_set(e, ST_INVALID, "--dir %s: the directory is missing: HOST:GUEST[:ro|rw], such as .%s", text, text);
     else if (!colon[1])
@@ -30,8 +29,7 @@ enum status grant_dir_parse(const char *text, struct grant_dir *out, struct err 
     return ST_OK;
 }
 
-void grant_dir_deinit(struct grant_dir *d)
-{
+void grant_dir_deinit(struct grant_dir *d) {
     mem_free(d->host);
     mem_free(d->guest);
 }

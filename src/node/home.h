@@ -4,8 +4,8 @@
 
 #include "base/err.h"
 
-/* $AEON_HOME, else $XDG_DATA_HOME/aeon, else $HOME/.local/share/aeon; an empty variable counts as unset, and XDG asks to
- * ignore a relative XDG_DATA_HOME. Allocated; free with mem_free. */
+/* $AEON_HOME, else $XDG_DATA_HOME/aeon, else $HOME/.local/share/aeon; an empty variable counts as unset, and XDG asks
+ * to ignore a relative XDG_DATA_HOME. Allocated; free with mem_free. */
 NODISCARD enum status node_find_home(char **out, struct err *e);
 
 #endif

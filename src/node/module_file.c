@@ -6,14 +6,12 @@
 /* Offsets in a module are 32 bits wide. */
 #define MODULE_MAX_BYTES UINT32_MAX
 
-static enum status failed(struct err *e, const char *path, int error)
-{
+static enum status failed(struct err *e, const char *path, int error) {
     enum status s = error == -ENOENT ? ST_NOT_FOUND : error == -EACCES ? ST_DENIED : ST_IO;
     return err_set(e, s, "cannot read the module %s: %s", path, strerror(-error));
 }
 
-static enum status read_all(struct world *w, int fd, const char *path, uint8_t *data, uint64_t size, struct err *e)
-{
+static enum status read_all(struct world *w, int fd, const char *path, uint8_t *data, uint64_t size, struct err *e) {
     for (uint64_t at = 0; at < size;) {
         struct iovec v = {data + at, size - at};
         int64_t n = w->ops->preadv(w, fd, &v, 1, at);
@@ -26,8 +24,7 @@ static enum status read_all(struct world *w, int fd, const char *path, uint8_t *
     return ST_OK;
 }
 
-enum status module_file_read(struct world *w, const char *path, struct span *out, struct err *e)
-{
+enum status module_file_read(struct world *w, const char *path, struct span *out, struct err *e) {
     int fd = w->ops->open(w, WORLD_CWD, path, WORLD_READ | WORLD_NONBLOCK, 0);
     if (fd < 0)
         return failed(e, path, fd);
@@ -55,7 +52,6 @@ enum status module_file_read(struct world *w, const char *path, struct span *out
     return s;
 }
 
-void module_file_free(struct span data)
-{
+void module_file_free(struct span data) {
     free((void *)data.data);
 }

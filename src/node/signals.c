@@ -15,13 +15,11 @@ static struct {
     struct sigaction before[NSTOPS], pipe_before;
 } catching;
 
-static void on_stop(int signal)
-{
+static void on_stop(int signal) {
     catching.fn(catching.arg, signal);
 }
 
-void signals_catch(void (*fn)(void *, int), void *arg)
-{
+void signals_catch(void (*fn)(void *, int), void *arg) {
     must(!catching.fn);
     catching.fn = fn;
     catching.arg = arg;
@@ -39,8 +37,7 @@ void signals_catch(void (*fn)(void *, int), void *arg)
     must(sigaction(SIGPIPE, &ignore, &catching.pipe_before) == 0);
 }
 
-void signals_release(void)
-{
+void signals_release(void) {
     for (size_t i = 0; i < NSTOPS; i++)
         must(sigaction(stops[i], &catching.before[i], NULL) == 0);
     must(sigaction(SIGPIPE, &catching.pipe_before, NULL) == 0);

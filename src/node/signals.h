@@ -5,8 +5,8 @@
 #ifndef AEON_NODE_SIGNALS_H
 #define AEON_NODE_SIGNALS_H
 
-/* From now on `fn(arg, signal)` is called when one comes, in a signal handler: it must be async-signal-safe. One catcher at
- * a time. */
+/* From now on `fn(arg, signal)` is called when one comes, in a signal handler: it must be async-signal-safe. One
+ * catcher at a time. */
 void signals_catch(void (*fn)(void *arg, int signal), void *arg);
 
 /* Back to what was before. */

@@ -37,8 +37,7 @@ struct outcome {
     char *argv[16];
 };
 
-static struct outcome parse(const struct option_set *s, const char *const *args)
-{
+static struct outcome parse(const struct option_set *s, const char *const *args) {
     struct outcome o = {.e = ERR_INIT};
     int argc = 0;
     for (; args[argc]; argc++)
@@ -49,8 +48,7 @@ static struct outcome parse(const struct option_set *s, const char *const *args)
 
 #define PARSE(...) parse(&set, (const char *const[]){__VA_ARGS__, NULL})
 
-static void forms(void **state)
-{
+static void forms(void **state) {
     (void)state;
     struct outcome o = PARSE("x", "--name=a=b", "-q", "y", "--time", "30s", "-");
     assert_int_equal(o.status, ST_OK);
@@ -78,8 +76,7 @@ static void forms(void **state)
     assert_string_equal(o.argv[1], "--");
 }
 
-static void repeated(void **state)
-{
+static void repeated(void **state) {
     (void)state;
     struct outcome o = PARSE("--dir", "a:b", "--dir=c:d:ro");
     assert_int_equal(o.v.dirs.n, 2);
@@ -88,8 +85,7 @@ static void repeated(void **state)
     mem_free(o.v.dirs.items);
 }
 
-static void first_operand_ends_options(void **state)
-{
+static void first_operand_ends_options(void **state) {
     (void)state;
     const char *const args[] = {"-q", "guest.wasm", "--", "-a", "--help", NULL};
     struct outcome o = parse(&set_first, args);
@@ -101,8 +97,7 @@ static void first_operand_ends_options(void **state)
     assert_string_equal(o.argv[3], "--help");
 }
 
-static void help(void **state)
-{
+static void help(void **state) {
     (void)state;
     assert_true(PARSE("--help").help);
     assert_true(PARSE("x", "-h", "--nonsense").help);
@@ -111,12 +106,12 @@ static void help(void **state)
     options_help(&set, &b);
     const char *text = buf_cstr(&b);
     assert_non_null(strstr(text, "  -q, --quiet                 say less\n"));
-    assert_non_null(strstr(text, "      --dir HOST:GUEST        a directory\n                              in two lines\n"));
+    assert_non_null(
+        strstr(text, "      --dir HOST:GUEST        a directory\n                              in two lines\n"));
     buf_deinit(&b);
 }
 
-static void wrong(void **state)
-{
+static void wrong(void **state) {
     (void)state;
     static const struct {
         const char *args[3], *text;
@@ -145,8 +140,7 @@ static void wrong(void **state)
     }
 }
 
-static void scaled(void **state)
-{
+static void scaled(void **state) {
     (void)state;
     static const struct {
         option_read read;
@@ -176,8 +170,7 @@ static void scaled(void **state)
     }
 }
 
-static void nearest(void **state)
-{
+static void nearest(void **state) {
     (void)state;
     static const char *const names[] = {"run", "ls", "show", "logs", "trace", "replay", "verify", "rm"};
     assert_string_equal(nearest_name("relpay", names, 8), "replay");
@@ -187,11 +180,10 @@ static void nearest(void **state)
     assert_null(nearest_name("a-very-long-word-that-is-no-command-at-all", names, 8));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms),  cmocka_unit_test(repeated), cmocka_unit_test(first_operand_ends_options),
-        cmocka_unit_test(help),   cmocka_unit_test(wrong),    cmocka_unit_test(scaled),
+        cmocka_unit_test(forms),   cmocka_unit_test(repeated), cmocka_unit_test(first_operand_ends_options),
+        cmocka_unit_test(help),    cmocka_unit_test(wrong),    cmocka_unit_test(scaled),
         cmocka_unit_test(nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-static void units(void **state)
-{
+static void units(void **state) {
     (void)state;
     char s[HUMAN_MAX];
     assert_string_equal(human_duration(0, s), "0 ns");
@@ -33,8 +32,7 @@ static void units(void **state)
     assert_string_equal(iso_time(1700000000123456789, s), "2023-11-14T22:13:20.123Z");
 }
 
-static void safe(void **state)
-{
+static void safe(void **state) {
     (void)state;
     struct buf b;
     buf_init(&b, 1024);
@@ -44,8 +42,7 @@ static void safe(void **state)
     buf_deinit(&b);
 }
 
-static void json(void **state)
-{
+static void json(void **state) {
     (void)state;
     struct buf b;
     buf_init(&b, 1024);
@@ -60,13 +57,13 @@ static void json(void **state)
     json_close(&j, ']');
     json_null(&j, "z");
     json_close(&j, '}');
-    assert_string_equal(buf_cstr(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\",\"list\":[18446744073709551615,false,{}],"
-                                      "\"z\":null}");
+    assert_string_equal(buf_cstr(&b),
+                        "{\"a\":\"q\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\",\"list\":[18446744073709551615,false,{}],"
+                        "\"z\":null}");
     buf_deinit(&b);
 }
 
-static void table(void **state)
-{
+static void table(void **state) {
     static const char *const heads[] = {"ID", ">SIZE", "END"};
     static const char *const cells[] = {"…1", "12 B", "ok", "abcd", "1.00 KiB", "x"};
     struct table t;
@@ -86,8 +83,7 @@ static void table(void **state)
     table_deinit(&t);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(units),
         cmocka_unit_test(safe),

@@ -1,0 +1,92 @@
+/* Grants as written on the command line, and where the store is looked for. */
+#include "base/must.h"
+#include "node/grant.h"
+#include "node/home.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void good_grants(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *host, *guest;
+        bool writable;
+    } cases[] = {
+        {"data:/data", "data", "/data", true},
+        {"data:/data:rw", "data", "/data", true},
+        {"data:/data:ro", "data", "/data", false},
+        {"/a:b/c:/data:ro", "/a:b/c", "/data", false},
+        {".:.", ".", ".", true},
+        {"a:b:c", "a:b", "c", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct grant_dir d;
+        assert_int_equal(grant_dir_parse(cases[i].text, &d, NULL), ST_OK);
+        assert_string_equal(d.host, cases[i].host);
+        assert_string_equal(d.guest, cases[i].guest);
+        assert_int_equal(d.writable, cases[i].writable);
+        grant_dir_deinit(&d);
+    }
+}
+
+static void bad_grants(void **state) {
+    (void)state;
+    static const char *const cases[] = {"",       ".",         "data",  "data:ro",  "data:rw",
+                                        ":/data", ":/data:ro", "data:", "data::ro", "ro:rw"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct grant_dir d;
+        struct err e = ERR_INIT;
+        assert_int_equal(grant_dir_parse(cases[i], &d, &e), ST_INVALID);
+        assert_non_null(strstr(e.text, "HOST:GUEST[:ro|rw]"));
+    }
+}
+
+static char *home_with(const char *aeon, const char *xdg, const char *home) {
+    const char *const names[] = {"AEON_HOME", "XDG_DATA_HOME", "HOME"}, *const values[] = {aeon, xdg, home};
+    for (int i = 0; i < 3; i++) {
+        if (values[i])
+            setenv(names[i], values[i], 1);
+        else
+            unsetenv(names[i]);
+    }
+    char *out = NULL;
+    struct err e = ERR_INIT;
+    return node_find_home(&out, &e) ? mem_strdup(e.text) : out;
+}
+
+static void homes(void **state) {
+    (void)state;
+    static const struct {
+        const char *aeon, *xdg, *home, *found;
+    } cases[] = {
+        {"/a", "/x", "/h", "/a"},
+        {"relative", "/x", "/h", "relative"},
+        {NULL, "/x", "/h", "/x/aeon"},
+        {"", "/x", "/h", "/x/aeon"},
+        {NULL, "relative", "/h", "/h/.local/share/aeon"},
+        {NULL, NULL, "/h", "/h/.local/share/aeon"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *found = home_with(cases[i].aeon, cases[i].xdg, cases[i].home);
+        assert_string_equal(found, cases[i].found);
+        mem_free(found);
+    }
+    char *text = home_with(NULL, "relative", NULL);
+    assert_non_null(strstr(text, "set AEON_HOME"));
+    mem_free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_grants),
+        cmocka_unit_test(bad_grants),
+        cmocka_unit_test(homes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
