@@ -22,41 +22,35 @@
 #define NUM_CANON_F32 0x7fc00000u
 #define NUM_CANON_F64 0x7ff8000000000000u
 
-static inline float num_f32_of(uint32_t bits)
-{
+static inline float num_f32_of(uint32_t bits) {
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-static inline double num_f64_of(uint64_t bits)
-{
+static inline double num_f64_of(uint64_t bits) {
     double f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-static inline uint32_t num_f32_bits(float f)
-{
+static inline uint32_t num_f32_bits(float f) {
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
     return bits;
 }
 
-static inline uint64_t num_f64_bits(double f)
-{
+static inline uint64_t num_f64_bits(double f) {
     uint64_t bits;
     memcpy(&bits, &f, sizeof bits);
     return bits;
 }
 
-static inline float num_f32_canon(float f)
-{
+static inline float num_f32_canon(float f) {
     return UNLIKELY(f != f) ? num_f32_of(NUM_CANON_F32) : f;
 }
 
-static inline double num_f64_canon(double f)
-{
+static inline double num_f64_canon(double f) {
     return UNLIKELY(f != f) ? num_f64_of(NUM_CANON_F64) : f;
 }
 

@@ -1,8 +1,8 @@
 /* simd.h: what every vector operator of WebAssembly means, as inline C over the compilers' vector extensions.
  *
  * `num_X` for the operator X of opcodes.h, as in num.h; v128 is the type below.  Shapes beside the obvious ones:
- *     extract and replace take `unsigned lane` last, shuffle an array of 16 lane numbers (0..31), shifts (v128, uint32_t);
- *     lane loads take the old vector.  Lanes come from validated code and are in range.
+ *     extract and replace take `unsigned lane` last, shuffle an array of 16 lane numbers (0..31), shifts a uint32_t,
+ *     lane loads the old vector.  Lanes come from validated code and are in range.
  * One portable definition each: written so that gcc 12 and clang find the machine's instructions (baseline x86-64 is
  * SSE2), by whole-vector operators where these exist, else by loops over lanes, which both compilers vectorise. */
 #ifndef AEON_WASM_SIMD_H
@@ -32,25 +32,22 @@ SIMD_TYPE(uint32_t, u32x2, 2)
 SIMD_TYPE(float, f32x2, 2)
 #undef SIMD_TYPE
 
-static inline v128 simd_load(const void *p)
-{
+static inline v128 simd_load(const void *p) {
     v128 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-static inline void simd_store(void *p, v128 v)
-{
+static inline void simd_store(void *p, v128 v) {
     memcpy(p, &v, sizeof v);
 }
 
 /* Lanes of `a` where `mask` is ones, of `b` where it is zeros. */
-static inline v128 simd_select(v128 mask, v128 a, v128 b)
-{
+static inline v128 simd_select(v128 mask, v128 a, v128 b) {
     return (mask & a) | (~mask & b);
 }
 
-#define SIMD_LANES(n) for (unsigned i = 0; i < (n); i++)
+#define SIMD_LANES(n)         for (unsigned i = 0; i < (n); i++)
 #define SIMD_CLAMP(x, lo, hi) ((x) < (lo) ? (lo) : (x) > (hi) ? (hi) : (x))
 
 // clang-format off
@@ -190,9 +187,18 @@ static inline uint32_t simd_gather64(uint64_t x) { return (uint32_t)x; }
         U sign = (U)((S)a < 0); \
         return (v128)(((U)a ^ sign) - sign); \
     } \
-    static inline v128 num_##P##_SHL(v128 a, uint32_t count) { return (v128)((U)a << (SCALAR_S)(count & (BITS - 1))); } \
-    static inline v128 num_##P##_SHR_S(v128 a, uint32_t count) { return (v128)((S)a >> (SCALAR_S)(count & (BITS - 1))); } \
-    static inline v128 num_##P##_SHR_U(v128 a, uint32_t count) { return (v128)((U)a >> (SCALAR_S)(count & (BITS - 1))); } \
+    static inline v128 num_##P##_SHL(v128 a, uint32_t count) \
+    { \
+        return (v128)((U)a << (SCALAR_S)(count & (BITS - 1))); \
+    } \
+    static inline v128 num_##P##_SHR_S(v128 a, uint32_t count) \
+    { \
+        return (v128)((S)a >> (SCALAR_S)(count & (BITS - 1))); \
+    } \
+    static inline v128 num_##P##_SHR_U(v128 a, uint32_t count) \
+    { \
+        return (v128)((U)a >> (SCALAR_S)(count & (BITS - 1))); \
+    } \
     static inline uint32_t num_##P##_ALL_TRUE(v128 a) \
     { \
         v128 zeros = (v128)((U)a == 0); \
@@ -247,7 +253,8 @@ SIMD_SATURATING(I16X8, uint16_t, int16_t, 8, INT16_MIN, INT16_MAX, UINT16_MAX)
 #undef SIMD_SATURATING
 
 SIMD_MAP2(I16X8_Q15MULR_SAT_S, int16_t, int16_t, 8, SIMD_CLAMP((x[i] * y[i] + 0x4000) >> 15, INT16_MIN, INT16_MAX))
-SIMD_MAP2(I32X4_DOT_I16X8_S, uint32_t, int16_t, 4, (uint32_t)(x[2 * i] * y[2 * i]) + (uint32_t)(x[2 * i + 1] * y[2 * i + 1]))
+SIMD_MAP2(I32X4_DOT_I16X8_S, uint32_t, int16_t, 4,
+          (uint32_t)(x[2 * i] * y[2 * i]) + (uint32_t)(x[2 * i + 1] * y[2 * i + 1]))
 
 /* Two vectors to one of half as wide lanes. */
 #define SIMD_NARROW(name, R, T, n, LO, HI) \

@@ -16,8 +16,7 @@ struct shape {
     unsigned bits, lanes;
 };
 
-static bool parse_shape(const char **text, struct shape *s)
-{
+static bool parse_shape(const char **text, struct shape *s) {
     const char *p = *text;
     if (*p != 'i' && *p != 'f' && *p != 'v')
         return false;
@@ -33,8 +32,7 @@ static bool parse_shape(const char **text, struct shape *s)
     return true;
 }
 
-static bool begins(const char **text, const char *prefix)
-{
+static bool begins(const char **text, const char *prefix) {
     size_t n = strlen(prefix);
     if (strncmp(*text, prefix, n) != 0)
         return false;
@@ -42,43 +40,36 @@ static bool begins(const char **text, const char *prefix)
     return true;
 }
 
-static bool is(const char *a, const char *b)
-{
+static bool is(const char *a, const char *b) {
     return strcmp(a, b) == 0;
 }
 
 /* ---- lanes ----------------------------------------------------------------------------------------------------- */
 
-static uint64_t mask(unsigned bits)
-{
+static uint64_t mask(unsigned bits) {
     return bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
 }
 
-static uint64_t get_lane(const void *v, unsigned bits, unsigned lane)
-{
+static uint64_t get_lane(const void *v, unsigned bits, unsigned lane) {
     uint64_t r = 0;
     memcpy(&r, (const uint8_t *)v + lane * bits / 8, bits / 8);
     return r;
 }
 
-static void put_lane(void *v, unsigned bits, unsigned lane, uint64_t x)
-{
+static void put_lane(void *v, unsigned bits, unsigned lane, uint64_t x) {
     memcpy((uint8_t *)v + lane * bits / 8, &x, bits / 8);
 }
 
-static wide sign_extended(uint64_t x, unsigned bits)
-{
+static wide sign_extended(uint64_t x, unsigned bits) {
     wide w = x & mask(bits);
     return w >> (bits - 1) ? w - ((wide)1 << bits) : w;
 }
 
-static wide extended(uint64_t x, unsigned bits, bool is_signed)
-{
+static wide extended(uint64_t x, unsigned bits, bool is_signed) {
     return is_signed ? sign_extended(x, bits) : (wide)(x & mask(bits));
 }
 
-static uint64_t saturated(wide x, unsigned bits, bool is_signed)
-{
+static uint64_t saturated(wide x, unsigned bits, bool is_signed) {
     wide max = ((wide)1 << (bits - is_signed)) - 1;
     wide min = is_signed ? -max - 1 : 0;
     return (uint64_t)(x < min ? min : x > max ? max : x) & mask(bits);
@@ -86,8 +77,7 @@ static uint64_t saturated(wide x, unsigned bits, bool is_signed)
 
 /* ---- integers -------------------------------------------------------------------------------------------------- */
 
-static bool compare(const char *op, int order, bool *r)
-{
+static bool compare(const char *op, int order, bool *r) {
     if (begins(&op, "eq"))
         *r = order == 0;
     else if (begins(&op, "ne"))
@@ -105,8 +95,7 @@ static bool compare(const char *op, int order, bool *r)
     return *op == 0 || is(op, "_s") || is(op, "_u");
 }
 
-static unsigned count(uint64_t x, unsigned bits, const char *what)
-{
+static unsigned count(uint64_t x, unsigned bits, const char *what) {
     unsigned ones = 0, leading = bits, trailing = bits;
     for (unsigned i = 0; i < bits; i++)
         if (x >> i & 1) {
@@ -118,8 +107,7 @@ static unsigned count(uint64_t x, unsigned bits, const char *what)
     return is(what, "clz") ? leading : is(what, "ctz") ? trailing : ones;
 }
 
-static bool divide(const char *op, unsigned bits, wide a, wide b, wide *r, enum wasm_trap_kind *trap)
-{
+static bool divide(const char *op, unsigned bits, wide a, wide b, wide *r, enum wasm_trap_kind *trap) {
     bool quotient = strncmp(op, "div", 3) == 0;
     if (!quotient && strncmp(op, "rem", 3) != 0)
         return false;
@@ -135,8 +123,8 @@ static bool divide(const char *op, unsigned bits, wide a, wide b, wide *r, enum 
     return true;
 }
 
-static bool integer_op(const char *op, unsigned bits, uint64_t x, uint64_t y, uint64_t *out, enum wasm_trap_kind *trap)
-{
+static bool integer_op(const char *op, unsigned bits, uint64_t x, uint64_t y, uint64_t *out,
+                       enum wasm_trap_kind *trap) {
     bool is_signed = strlen(op) > 2 && is(op + strlen(op) - 2, "_s");
     wide a = extended(x, bits, is_signed), b = extended(y, bits, is_signed), r;
     unsigned n = (unsigned)(y % bits);
@@ -192,8 +180,7 @@ static bool integer_op(const char *op, unsigned bits, uint64_t x, uint64_t y, ui
 
 /* ---- floats ---------------------------------------------------------------------------------------------------- */
 
-static double to_double(uint64_t x, unsigned bits)
-{
+static double to_double(uint64_t x, unsigned bits) {
     if (bits == 64) {
         double d;
         memcpy(&d, &x, sizeof d);
@@ -206,8 +193,7 @@ static double to_double(uint64_t x, unsigned bits)
 }
 
 /* Rounds once, by software; a NaN becomes the canonical one. */
-static uint64_t of_quad(quad q, unsigned bits)
-{
+static uint64_t of_quad(quad q, unsigned bits) {
     if (q != q)
         return bits == 64 ? 0x7ff8000000000000u : 0x7fc00000u;
     uint64_t r = 0;
@@ -222,13 +208,13 @@ static uint64_t of_quad(quad q, unsigned bits)
 }
 
 /* The float nearest to the root, found by comparing squares of midpoints, which binary128 holds. */
-static uint64_t root(double a, unsigned bits)
-{
+static uint64_t root(double a, unsigned bits) {
     if (!(a > 0) || isinf(a))
         return of_quad(a < 0 ? (quad)NAN : (quad)a, bits);
     uint64_t r = of_quad((quad)sqrt(a), bits);
     for (;;) {
-        quad here = (quad)to_double(r, bits), below = (quad)to_double(r - 1, bits), above = (quad)to_double(r + 1, bits);
+        quad here = (quad)to_double(r, bits), below = (quad)to_double(r - 1, bits),
+             above = (quad)to_double(r + 1, bits);
         quad low = (here + below) / 2, high = (here + above) / 2;
         if (low * low > (quad)a)
             r--;
@@ -239,8 +225,7 @@ static uint64_t root(double a, unsigned bits)
     }
 }
 
-static bool float_op(const char *op, unsigned bits, uint64_t x, uint64_t y, uint64_t *out)
-{
+static bool float_op(const char *op, unsigned bits, uint64_t x, uint64_t y, uint64_t *out) {
     double a = to_double(x, bits), b = to_double(y, bits);
     uint64_t sign = (uint64_t)1 << (bits - 1);
     bool nan = isnan(a) || isnan(b);
@@ -281,8 +266,7 @@ static bool float_op(const char *op, unsigned bits, uint64_t x, uint64_t y, uint
     return true;
 }
 
-static bool float_compare(const char *op, unsigned bits, uint64_t x, uint64_t y, bool *r)
-{
+static bool float_compare(const char *op, unsigned bits, uint64_t x, uint64_t y, bool *r) {
     double a = to_double(x, bits), b = to_double(y, bits);
     if (isnan(a) || isnan(b)) {
         bool dummy;
@@ -294,8 +278,7 @@ static bool float_compare(const char *op, unsigned bits, uint64_t x, uint64_t y,
 
 /* Truncates to an integer, or says how it does not fit. */
 static uint64_t truncated(uint64_t x, unsigned from, unsigned to, bool is_signed, bool saturate,
-                          enum wasm_trap_kind *trap)
-{
+                          enum wasm_trap_kind *trap) {
     double a = to_double(x, from);
     if (isnan(a)) {
         if (!saturate)
@@ -315,8 +298,7 @@ static uint64_t truncated(uint64_t x, unsigned from, unsigned to, bool is_signed
 /* ---- operators on lanes that change their type ------------------------------------------------------------------ */
 
 /* The part after "i32.": conversions between scalars, whose names end in their source. */
-static bool convert_scalar(struct shape to, const char *op, uint64_t x, uint64_t *out, enum wasm_trap_kind *trap)
-{
+static bool convert_scalar(struct shape to, const char *op, uint64_t x, uint64_t *out, enum wasm_trap_kind *trap) {
     bool is_signed = is(op + strlen(op) - 2, "_s");
     struct shape from;
     if (begins(&op, "trunc_sat_") && parse_shape(&op, &from))
@@ -338,16 +320,15 @@ static bool convert_scalar(struct shape to, const char *op, uint64_t x, uint64_t
     return true;
 }
 
-static bool convert_lanes(struct shape to, const char *op, const struct ref_case *c, union ref_value *out)
-{
+static bool convert_lanes(struct shape to, const char *op, const struct ref_case *c, union ref_value *out) {
     enum wasm_trap_kind none = WASM_TRAP_NONE;
     size_t n = strlen(op);
     bool is_signed = !is(op + n - 2, "_u") && !(n > 7 && is(op + n - 7, "_u_zero"));
     struct shape from;
     bool narrow = begins(&op, "narrow_");
     bool trunc_sat = !narrow && begins(&op, "trunc_sat_");
-    bool low = !narrow && !trunc_sat && (begins(&op, "extend_low_") || begins(&op, "convert_low_") ||
-                                         begins(&op, "promote_low_"));
+    bool low = !narrow && !trunc_sat &&
+               (begins(&op, "extend_low_") || begins(&op, "convert_low_") || begins(&op, "promote_low_"));
     bool high = !narrow && !trunc_sat && !low && begins(&op, "extend_high_");
     if (!narrow && !trunc_sat && !low && !high && !begins(&op, "convert_") && !begins(&op, "demote_"))
         return false;
@@ -375,8 +356,7 @@ static bool convert_lanes(struct shape to, const char *op, const struct ref_case
 }
 
 /* extmul, extadd_pairwise and dot: sums of products of narrower lanes. */
-static bool widen_lanes(struct shape to, const char *op, const struct ref_case *c, union ref_value *out)
-{
+static bool widen_lanes(struct shape to, const char *op, const struct ref_case *c, union ref_value *out) {
     bool is_signed = is(op + strlen(op) - 2, "_s");
     bool low = begins(&op, "extmul_low_"), high = begins(&op, "extmul_high_");
     bool pairs = begins(&op, "extadd_pairwise_"), dot = begins(&op, "dot_");
@@ -396,8 +376,7 @@ static bool widen_lanes(struct shape to, const char *op, const struct ref_case *
     return true;
 }
 
-static bool move_lanes(struct shape s, const char *op, const struct ref_case *c, union ref_value *out)
-{
+static bool move_lanes(struct shape s, const char *op, const struct ref_case *c, union ref_value *out) {
     unsigned lane = c->imm[0];
     if (is(op, "splat")) {
         for (unsigned i = 0; i < s.lanes; i++)
@@ -428,8 +407,7 @@ static bool move_lanes(struct shape s, const char *op, const struct ref_case *c,
     return true;
 }
 
-static bool whole_vector(const char *op, const struct ref_case *c, union ref_value *out)
-{
+static bool whole_vector(const char *op, const struct ref_case *c, union ref_value *out) {
     for (unsigned i = 0; i < 16; i++) {
         uint8_t a = c->in[0].bytes[i], b = c->in[1].bytes[i], m = c->in[2].bytes[i];
         if (is(op, "not"))
@@ -455,8 +433,7 @@ static bool whole_vector(const char *op, const struct ref_case *c, union ref_val
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static bool memory_op(struct shape s, const char *op, const struct ref_case *c, union ref_value *out)
-{
+static bool memory_op(struct shape s, const char *op, const struct ref_case *c, union ref_value *out) {
     bool load = begins(&op, "load");
     if (!load && !begins(&op, "store"))
         return false;
@@ -494,8 +471,7 @@ static bool memory_op(struct shape s, const char *op, const struct ref_case *c, 
 /* ---- all together ---------------------------------------------------------------------------------------------- */
 
 static bool lanes_op(struct shape s, const char *op, const struct ref_case *c, union ref_value *out,
-                     enum wasm_trap_kind *trap)
-{
+                     enum wasm_trap_kind *trap) {
     bool shift = s.lanes > 1 && strncmp(op, "sh", 2) == 0;
     for (unsigned i = 0; i < s.lanes; i++) {
         uint64_t x = get_lane(&c->in[0], s.bits, i), y = get_lane(&c->in[1], s.bits, i), r;
@@ -505,8 +481,7 @@ static bool lanes_op(struct shape s, const char *op, const struct ref_case *c, u
         wide a = extended(x, s.bits, is_signed), b = extended(y, s.bits, is_signed);
         if (is(op, "eqz")) {
             r = x == 0;
-        } else if (s.kind == 'i' ? compare(op, a < b ? -1 : a > b, &truth)
-                                 : float_compare(op, s.bits, x, y, &truth)) {
+        } else if (s.kind == 'i' ? compare(op, a < b ? -1 : a > b, &truth) : float_compare(op, s.bits, x, y, &truth)) {
             r = s.lanes == 1 ? truth : truth ? UINT64_MAX : 0;
             if (s.lanes == 1) { /* an i32, also of 64-bit operands */
                 out->slot[0] = r;
@@ -520,8 +495,7 @@ static bool lanes_op(struct shape s, const char *op, const struct ref_case *c, u
     return true;
 }
 
-bool reference(const char *text, const struct ref_case *c, union ref_value *out, enum wasm_trap_kind *trap)
-{
+bool reference(const char *text, const struct ref_case *c, union ref_value *out, enum wasm_trap_kind *trap) {
     struct shape s;
     *out = (union ref_value){{0}};
     *trap = WASM_TRAP_NONE;

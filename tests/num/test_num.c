@@ -93,7 +93,8 @@ typedef uint64_t type_I;
 #define LOAD_LANE_iv_v(N) \
     { assert_int_equal(SIZE_##N, 1 << wasm_op_infos[op].align); PUT_v(load_##N(memory, GET_v(0), c->imm[0])); }
 #define STORES(N, ...) \
-    { assert_int_equal(SIZE_##N, 1 << wasm_op_infos[op].align); store_##N(memory, __VA_ARGS__); memcpy(out, memory, 16); }
+    { assert_int_equal(SIZE_##N, 1 << wasm_op_infos[op].align); store_##N(memory, __VA_ARGS__); \
+      memcpy(out, memory, 16); }
 #define STORE_ii_(N) STORES(N, GET_i(0))
 #define STORE_iI_(N) STORES(N, GET_I(0))
 #define STORE_if_(N) STORES(N, GET_f(0))
@@ -136,8 +137,7 @@ typedef uint64_t type_I;
 // clang-format on
 
 /* False when `op` is not a numeric operator. */
-static bool compute(enum wasm_op op, const struct ref_case *c, union ref_value *out, enum wasm_trap_kind *traps)
-{
+static bool compute(enum wasm_op op, const struct ref_case *c, union ref_value *out, enum wasm_trap_kind *traps) {
     enum wasm_trap_kind trap = WASM_TRAP_NONE;
     uint8_t memory[17]; /* one off, so that nothing is aligned */
     uint8_t *unaligned = memory + 1;
@@ -145,22 +145,18 @@ static bool compute(enum wasm_op op, const struct ref_case *c, union ref_value *
     *out = (union ref_value){{0}};
     switch (op) {
 #define memory unaligned
-#define X(name, text, prefix, code, imm, sig, align)                                                                  \
-    case OP_##name:                                                                                                   \
-        IMM_CASE_##imm(name, sig);                                                                                    \
-        break;
+#define X(name, text, prefix, code, imm, sig, align) \
+    case OP_##name: IMM_CASE_##imm(name, sig); break;
         WASM_OPCODES(X)
 #undef X
 #undef memory
-    default:
-        return false;
+    default: return false;
     }
     *traps = trap;
     return true;
 }
 
-static void check(enum wasm_op op, const struct ref_case *c)
-{
+static void check(enum wasm_op op, const struct ref_case *c) {
     const char *text = wasm_op_infos[op].text;
     union ref_value got, want;
     enum wasm_trap_kind got_trap, want_trap;
@@ -177,8 +173,7 @@ static void check(enum wasm_op op, const struct ref_case *c)
              got.slot[0], (int)got_trap, want.slot[1], want.slot[0], (int)want_trap);
 }
 
-static bool is_numeric(enum wasm_op op)
-{
+static bool is_numeric(enum wasm_op op) {
     struct ref_case c = {0};
     union ref_value out;
     enum wasm_trap_kind trap;
@@ -232,40 +227,29 @@ struct edges {
     size_t count;
 };
 
-static struct edges edges_of(unsigned bits)
-{
+static struct edges edges_of(unsigned bits) {
 #define COUNT(a) (sizeof(a) / sizeof *(a))
     switch (bits) {
-    case 8:
-        return (struct edges){EDGES_8, COUNT(EDGES_8)};
-    case 16:
-        return (struct edges){EDGES_16, COUNT(EDGES_16)};
-    case 32:
-        return (struct edges){EDGES_32, COUNT(EDGES_32)};
-    default:
-        return (struct edges){EDGES_64, COUNT(EDGES_64)};
+    case 8: return (struct edges){EDGES_8, COUNT(EDGES_8)};
+    case 16: return (struct edges){EDGES_16, COUNT(EDGES_16)};
+    case 32: return (struct edges){EDGES_32, COUNT(EDGES_32)};
+    default: return (struct edges){EDGES_64, COUNT(EDGES_64)};
     }
 }
 
 /* An edge, a neighbour of one, a float with any exponent, or anything. */
-static uint64_t random_lane(struct prng *p, unsigned bits)
-{
+static uint64_t random_lane(struct prng *p, unsigned bits) {
     struct edges e = edges_of(bits);
     uint64_t x = prng_next(p);
     switch (prng_below(p, 4)) {
-    case 0:
-        return e.values[prng_below(p, e.count)];
-    case 1:
-        return e.values[prng_below(p, e.count)] + prng_below(p, 5) - 2;
-    case 2:
-        return x >> prng_below(p, 64);
-    default:
-        return x;
+    case 0: return e.values[prng_below(p, e.count)];
+    case 1: return e.values[prng_below(p, e.count)] + prng_below(p, 5) - 2;
+    case 2: return x >> prng_below(p, 64);
+    default: return x;
     }
 }
 
-static void random_case(struct prng *p, unsigned bits, struct ref_case *c, unsigned lanes)
-{
+static void random_case(struct prng *p, unsigned bits, struct ref_case *c, unsigned lanes) {
     for (unsigned v = 0; v < 4; v++)
         for (unsigned i = 0; i < 128 / bits; i++) {
             uint64_t x = random_lane(p, bits);
@@ -276,8 +260,7 @@ static void random_case(struct prng *p, unsigned bits, struct ref_case *c, unsig
 }
 
 /* How many lanes the lane immediate may name. */
-static unsigned immediate_lanes(enum wasm_op op)
-{
+static unsigned immediate_lanes(enum wasm_op op) {
     const struct wasm_op_info *info = &wasm_op_infos[op];
     if (info->imm == IMM_SHUFFLE)
         return 32;
@@ -291,8 +274,7 @@ static unsigned immediate_lanes(enum wasm_op op)
 
 /* ---- tests ----------------------------------------------------------------------------------------------------- */
 
-static void for_numeric(void (*f)(enum wasm_op op))
-{
+static void for_numeric(void (*f)(enum wasm_op op)) {
     for (enum wasm_op op = 0; op < OP_COUNT; op++)
         if (is_numeric(op))
             f(op);
@@ -300,22 +282,19 @@ static void for_numeric(void (*f)(enum wasm_op op))
 
 static unsigned n_numeric;
 
-static void count_one(enum wasm_op op)
-{
+static void count_one(enum wasm_op op) {
     (void)op;
     n_numeric++;
 }
 
 /* WebAssembly 2.0: 159 scalar operators that compute, load or store; 236 of vectors, less v128.const. */
-static void every_operator_is_here(void **state)
-{
+static void every_operator_is_here(void **state) {
     (void)state;
     for_numeric(count_one);
     assert_int_equal(n_numeric, 159 + 235);
 }
 
-static void random_operands_of(enum wasm_op op)
-{
+static void random_operands_of(enum wasm_op op) {
     struct prng p = {0x5eed + (uint64_t)op};
     struct ref_case c;
     for (unsigned i = 0; i < 1000; i++) {
@@ -324,15 +303,13 @@ static void random_operands_of(enum wasm_op op)
     }
 }
 
-static void random_operands(void **state)
-{
+static void random_operands(void **state) {
     (void)state;
     for_numeric(random_operands_of);
 }
 
 /* Each edge against each, in all lanes, for the widths that the operator's name speaks of. */
-static void edges_of_operands(enum wasm_op op)
-{
+static void edges_of_operands(enum wasm_op op) {
     struct ref_case c = {0};
     const struct wasm_op_info *info = &wasm_op_infos[op];
     bool binary = strchr(info->sig, '_') - info->sig > 1;
@@ -354,16 +331,14 @@ static void edges_of_operands(enum wasm_op op)
     }
 }
 
-static void edges(void **state)
-{
+static void edges(void **state) {
     (void)state;
     for_numeric(edges_of_operands);
 }
 
 /* All 65536 values of 16 bits: of two bytes against each other, of a 16-bit lane, of the upper part (sign, exponent,
  * first bits of the mantissa) of floats, some with several lower parts. */
-static void sixteen_bits_of(enum wasm_op op)
-{
+static void sixteen_bits_of(enum wasm_op op) {
     static const uint64_t lower[] = {0, 0x800000000000, 0x800000000001};
     struct ref_case c = {0};
     const char *text = wasm_op_infos[op].text;
@@ -397,15 +372,13 @@ static void sixteen_bits_of(enum wasm_op op)
     }
 }
 
-static void sixteen_bits(void **state)
-{
+static void sixteen_bits(void **state) {
     (void)state;
     for_numeric(sixteen_bits_of);
 }
 
 /* A few results known from elsewhere, lest the reference and the table be wrong together. */
-static void known_results(void **state)
-{
+static void known_results(void **state) {
     (void)state;
     uint32_t r = 77;
     assert_int_equal(num_I32_DIV_S(0x80000000u, UINT32_MAX, &r), WASM_TRAP_INTEGER_OVERFLOW);
@@ -425,10 +398,9 @@ static void known_results(void **state)
     assert_int_equal(num_I32_ROTL(0xabcd9876, 1), 0x579b30ed);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operator_is_here), cmocka_unit_test(known_results), cmocka_unit_test(edges),
+        cmocka_unit_test(every_operator_is_here), cmocka_unit_test(known_results),   cmocka_unit_test(edges),
         cmocka_unit_test(sixteen_bits),           cmocka_unit_test(random_operands),
     };
     return cmocka_run_group_tests_name("num", tests, NULL, NULL);

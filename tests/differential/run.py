@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Compares our engine with Node's V8 on random valid modules.
+
+    tests/differential/run.py --count 10000 --seed 1 [--source own|binaryen|both] [--jobs 2] [--keep DIR]
+
+Programs gen and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source depends on the
+seed and k alone.  Modules on which the engines differ are copied to the directory given by --keep.
+Exit status: 0 all agree, 1 some differ, 2 it could not run, 77 node or wasm-opt is missing.
+"""
+import argparse
+import concurrent.futures
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NODE = ['node', '--experimental-wasm-type-reflection', '--experimental-wasm-extended-const',
+        os.path.join(HERE, 'run_node.mjs')]
+# References are missing because V8 rejects most of what comes out with them; gen makes up for it.
+BINARYEN = ['-ttf', '--denan', '--enable-bulk-memory', '--enable-multivalue', '--enable-sign-ext',
+            '--enable-nontrapping-float-to-int', '--enable-tail-call']
+BATCH = 100
+TIMEOUT_SECONDS = 300
+
+
+def make_own(args, numbers, directory):
+    subprocess.run([args.gen, '--seed', str(numbers[0]), '--count', str(len(numbers)), '--out', directory], check=True)
+
+
+def make_binaryen(args, numbers, directory):
+    for n in numbers:
+        draw = random.Random(n)
+        noise = os.path.join(directory, 'noise')
+        with open(noise, 'wb') as f:
+            f.write(draw.randbytes(draw.randrange(200, 8000)))
+        # its --denan knows nothing of vectors, whose NaNs are V8's own: vectors only now and then
+        simd = ['--enable-simd'] if n % 4 == 0 else []
+        made = os.path.join(directory, '%06d.wasm' % n)
+        subprocess.run(['wasm-opt', noise, '-o', made] + BINARYEN + simd, check=True, stderr=subprocess.DEVNULL)
+
+
+def blocks_of(text):
+    blocks = {}
+    for line in text.splitlines():
+        if line.startswith('module '):
+            current = blocks.setdefault(line[7:], [])
+        else:
+            current.append(line)
+    return blocks
+
+
+def run_all(command, files):
+    """What `command` prints of each file; after a crash it goes on behind the culprit."""
+    blocks = {}
+    while files:
+        try:
+            done = subprocess.run(command + files, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  errors='replace', timeout=TIMEOUT_SECONDS)
+            text, trouble = done.stdout, done.returncode and 'exit status %d: %s' % (
+                done.returncode, ' / '.join(done.stderr.strip().splitlines()[-3:]))
+        except subprocess.TimeoutExpired as e:
+            text, trouble = (e.stdout or b'').decode(errors='replace'), 'no end in sight'
+        seen = blocks_of(text)
+        blocks.update(seen)
+        if not trouble:
+            break
+        culprit = max(len(seen) - 1, 0)
+        blocks.setdefault(os.path.basename(files[culprit]), []).append(trouble)
+        files = files[culprit + 1:]
+    return blocks
+
+
+def first_difference(a, b):
+    for x, y in zip(a, b):
+        if x != y:
+            return 'aeon %r, V8 %r' % (x, y)
+    return 'aeon %d lines, V8 %d' % (len(a), len(b)) if len(a) != len(b) else None
+
+
+def run_batch(args, source, numbers):
+    """Returns (compared calls, trapping calls, [(file, difference)])."""
+    with tempfile.TemporaryDirectory() as directory:
+        (make_own if source == 'own' else make_binaryen)(args, numbers, directory)
+        files = [os.path.join(directory, '%06d.wasm' % n) for n in numbers]
+        ours, theirs = run_all([args.runner], files), run_all(NODE, files)
+        calls = traps = 0
+        bad = []
+        for path in files:
+            name = os.path.basename(path)
+            a, b = ours.get(name, ['not run']), theirs.get(name, ['not run'])
+            calls += sum(not x.startswith(('global ', 'memory ', 'table ')) for x in b)
+            traps += sum(' trap ' in x for x in b)
+            difference = first_difference(a, b)
+            if difference:
+                bad.append(('%s-%s' % (source, name), difference))
+                if args.keep:
+                    os.makedirs(args.keep, exist_ok=True)
+                    shutil.copy(path, os.path.join(args.keep, bad[-1][0]))
+        return calls, traps, bad
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--count', type=int, default=300, help='modules of each source')
+    p.add_argument('--seed', type=int, default=1, help='number of the first module')
+    p.add_argument('--source', choices=['own', 'binaryen', 'both'], default='both')
+    p.add_argument('--jobs', type=int, default=2)
+    p.add_argument('--keep', metavar='DIR', help='where modules with differences go')
+    p.add_argument('--build', default=os.environ.get('AEON_BUILD_DIR', os.path.join(HERE, '../../build/release')))
+    args = p.parse_args()
+    args.gen = os.path.join(args.build, 'tests/differential/gen')
+    args.runner = os.path.join(args.build, 'tests/differential/run_aeon')
+    for tool in ['node'] + (['wasm-opt'] if args.source != 'own' else []):
+        if not shutil.which(tool):
+            print('skipped: there is no %s here' % tool)
+            return 77
+    failed = False
+    for source in ['own', 'binaryen'] if args.source == 'both' else [args.source]:
+        numbers = range(args.seed, args.seed + args.count)
+        batches = [numbers[i:i + BATCH] for i in range(0, len(numbers), BATCH)]
+        calls = traps = different = 0
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            for c, t, bad in pool.map(lambda batch: run_batch(args, source, batch), batches):
+                calls, traps, different = calls + c, traps + t, different + len(bad)
+                for name, difference in bad:
+                    print('%s: %s' % (name, difference), flush=True)
+        print('%s: %d modules, %d calls of which %d trapped, %d modules differ' %
+              (source, args.count, calls, traps, different), flush=True)
+        failed = failed or different > 0 or calls == 0
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except (OSError, subprocess.CalledProcessError) as e:
+        print('cannot run: %s' % e, file=sys.stderr)
+        sys.exit(2)
