@@ -93,7 +93,7 @@ static void show_argument(struct abi_text *t, const struct abi_param *p, const s
     }
 }
 
-static void show_arguments(struct abi_text *t, const struct journal_record *r)
+void guest_show_call(struct abi_text *t, const struct journal_record *r)
 {
     const struct abi_call *c = abi_call_by_code(r->code);
     bool first = true;
@@ -150,7 +150,7 @@ static void show_outputs(struct abi_text *t, const struct abi_call *c, const str
     }
 }
 
-static void show_return(struct abi_text *t, const struct journal_record *r)
+void guest_show_return(struct abi_text *t, const struct journal_record *r)
 {
     const struct abi_call *c = abi_call_by_code(r->code);
     bool plain = return_is_plain(c, r), failed = plain && r->vals[0] != 0;
@@ -207,27 +207,17 @@ static void show_end(struct abi_text *t, const struct journal_record *r)
     }
 }
 
-void guest_show_call(struct abi_text *t, const struct journal_record *call, const struct journal_record *ret)
-{
-    show_arguments(t, call);
-    if (!ret)
-        return;
-    if (t->json)
-        buf_byte(t->out, ',');
-    show_return(t, ret);
-}
-
 void guest_show_record(struct abi_text *t, const struct journal_record *r)
 {
     struct buf scratch = {0};
     struct span words = r->nblobs ? flat(&r->blobs[0], t->json ? 0 : t->width, &scratch) : SPAN(NULL, 0);
     const struct abi_call *c = abi_call_by_code(r->code);
     switch (r->type) {
-    case JOURNAL_CALL: show_arguments(t, r); break;
+    case JOURNAL_CALL: guest_show_call(t, r); break;
     case JOURNAL_RETURN:
         if (!t->json)
             buf_print(t->out, c ? "%s" : "import", c ? c->name : "");
-        show_return(t, r);
+        guest_show_return(t, r);
         break;
     case JOURNAL_END: show_end(t, r); break;
     case JOURNAL_NOTE:

@@ -5,11 +5,14 @@
 #include "abi/abi.h"
 #include "journal/journal.h"
 
-/* `fd_write(fd=1, iovs="hello")`, and with a RETURN ` = 0 nwritten=5`. `ret` may be NULL. In JSON:
- * "call":"fd_write","args":{...} and "result":0,"out":{...}, without braces around. */
-void guest_show_call(struct abi_text *t, const struct journal_record *call, const struct journal_record *ret);
+/* A CALL: `fd_write(fd=1, iovs=[5]"hello")`. In JSON: "call":"fd_write","module":...,"args":{...}, without braces
+ * around. */
+void guest_show_call(struct abi_text *t, const struct journal_record *call);
 
-/* Any record: a CALL as above, a RETURN as ` = ...`, END and the others by what they hold. */
+/* A RETURN, to stand behind its CALL: ` = 0 nwritten=5`. In JSON: "result":0,"out":{...}, and "error" when there is one. */
+void guest_show_return(struct abi_text *t, const struct journal_record *ret);
+
+/* Any record by itself, in the same manner. */
 void guest_show_record(struct abi_text *t, const struct journal_record *r);
 
 #endif
