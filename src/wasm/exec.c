@@ -1,0 +1,878 @@
+/* exec.c: an execution from outside, and everything instructions do rarely: stopping, changing translation, calls that
+ * leave the instance, growth and bulk operations. */
+#include "wasm/engine.h"
+#include "wasm/translate.h"
+
+enum { SLICE_TICKS = 1 << 19 };      /* between two looks at x->interrupt */
+enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+
+struct wasm_exec *wasm_exec_new(struct wasm_store *s)
+{
+    struct wasm_exec *x = mem_zalloc(sizeof *x);
+    x->store = s;
+    x->frames = mem_zalloc(((size_t)s->config.max_frames + 2) * sizeof *x->frames);
+    x->frames_end = x->frames + s->config.max_frames + 2;
+    x->stack = mem_zalloc(((size_t)s->config.max_stack_slots + 2) * sizeof *x->stack);
+    x->stack_end = x->stack + s->config.max_stack_slots;
+    x->memory = &x->no_memory;
+    return x;
+}
+
+void wasm_exec_free(struct wasm_exec *x)
+{
+    if (!x)
+        return;
+    mem_free(x->frames);
+    mem_free(x->stack);
+    mem_free(x->trap_text);
+    mem_free(x);
+}
+
+void wasm_exec_set_user(struct wasm_exec *x, void *user)
+{
+    x->user = user;
+}
+
+void *wasm_exec_user(const struct wasm_exec *x)
+{
+    return x->user;
+}
+
+void wasm_interrupt(struct wasm_exec *x)
+{
+    __atomic_store_n(&x->interrupt, 1, __ATOMIC_RELEASE);
+}
+
+static bool take_interrupt(struct wasm_exec *x)
+{
+    return __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED) && __atomic_exchange_n(&x->interrupt, 0, __ATOMIC_ACQUIRE);
+}
+
+void wasm_reset(struct wasm_exec *x)
+{
+    must(x->state != EXEC_RUNNING && x->state != EXEC_HOST_CALL);
+    x->state = EXEC_IDLE;
+    x->trap = WASM_TRAP_NONE;
+    mem_free(x->trap_text);
+    x->trap_text = NULL;
+    x->host = NULL;
+    x->callee = NULL;
+}
+
+void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i)
+{
+    x->instance = i;
+    if (i) {
+        x->globals = i->globals;
+        x->memory = i->memories && i->memories[0] ? i->memories[0] : &x->no_memory;
+    }
+}
+
+struct wasm_instance *wasm_exec_instance(const struct wasm_exec *x)
+{
+    return x->instance;
+}
+
+/* ---- the clock ------------------------------------------------------------------------------------------------------- */
+
+static bool in_fused(const struct code *c, const uint64_t *pc)
+{
+    return c && c->entry && pc >= c->entry && pc < c->entry + c->fused_words;
+}
+
+static bool in_exact(const struct code *c, const uint64_t *pc)
+{
+    return c && c->exact && pc >= c->exact && pc < c->exact + c->exact_words;
+}
+
+/* Where P is 0: fuel for fused code, a slice of what is left. */
+static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_here)
+{
+    uint64_t room = x->until - clock, margin = EXEC_MARGIN(x->store);
+    must(room > margin);
+    room -= margin;
+    int64_t fuel = room > SLICE_TICKS ? SLICE_TICKS : (int64_t)room;
+    x->exact = false;
+    x->fuel = fuel;
+    x->origin = clock + (uint64_t)fuel - ticks_here;
+}
+
+static void fuel_for_exact(struct wasm_exec *x, uint64_t clock)
+{
+    uint64_t room = x->until - clock;
+    int64_t fuel = room > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)room;
+    x->exact = true;
+    x->fuel = fuel;
+    x->origin = clock + (uint64_t)fuel;
+}
+
+static uint64_t clock_with(const struct wasm_exec *x, uint64_t ticks)
+{
+    return x->origin - (uint64_t)x->fuel + ticks;
+}
+
+static bool near_limit(const struct wasm_exec *x, uint64_t clock)
+{
+    return x->until - clock <= 2 * EXEC_MARGIN(x->store);
+}
+
+uint64_t wasm_clock(const struct wasm_exec *x)
+{
+    return x->state == EXEC_HOST_CALL ? clock_with(x, 0) : x->clock;
+}
+
+static const uint64_t *exact_code(struct code *c)
+{
+    if (!c->exact)
+        translate(c, true);
+    return c->exact;
+}
+
+static const uint64_t *fused_code(struct code *c)
+{
+    if (!c->entry)
+        translate(c, false);
+    return c->entry;
+}
+
+/* The place of an address in fused code at which one can stop. */
+static bool stop_place(struct code *c, const uint64_t *pc, struct place *p)
+{
+    uint32_t word = (uint32_t)(pc - c->entry);
+    return place_at_word(c, false, PLACE_LABEL, word, p) || place_at_word(c, false, PLACE_CALL, word, p) ||
+           place_at_word(c, false, PLACE_OP, word, p);
+}
+
+/* The address in exact code of a place found in fused code. */
+static const uint64_t *exact_at(struct code *c, const struct place *p)
+{
+    struct place q;
+    exact_code(c);
+    bool ok = place_at_offset(c, true, p->kind == PLACE_CALL ? PLACE_CALL : PLACE_OP, p->offset, &q);
+    must(ok);
+    const uint64_t *pc = c->exact + q.word;
+    place_deinit(&q);
+    return pc;
+}
+
+/* The frame on top goes over to exact code, at x->pc; false when one cannot stop just here. */
+static bool go_exact(struct wasm_exec *x, uint64_t *clock)
+{
+    struct code *c = x->top->code;
+    struct place p;
+    if (!stop_place(c, x->pc, &p))
+        return false;
+    *clock = clock_with(x, p.ticks);
+    place_settle(&p, x->fp);
+    x->pc = exact_at(c, &p);
+    place_deinit(&p);
+    return true;
+}
+
+static void leave(struct wasm_exec *x, enum wasm_outcome o, uint64_t clock)
+{
+    x->outcome = o;
+    x->clock = clock;
+    x->state = EXEC_READY;
+}
+
+bool slow_fuel(struct wasm_exec *x)
+{
+    if (x->exact) /* fuel is exact: below zero only by a bulk operation's refund, noticed at the next check */
+        return true;
+    uint64_t low = clock_with(x, 0); /* the clock less P */
+    bool interrupted = __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED);
+    if (!interrupted && x->until - low > 2 * EXEC_MARGIN(x->store)) {
+        fuel_for_fused(x, low, 0);
+        return true;
+    }
+    uint64_t clock = low;
+    if (in_fused(x->top->code, x->pc)) {
+        if (!go_exact(x, &clock))
+            return true; /* within a branch; its end is near */
+    }
+    /* else exact code just returned to, or code between instances: P is 0 */
+    fuel_for_exact(x, clock);
+    if (interrupted && (in_exact(x->top->code, x->pc))) {
+        take_interrupt(x);
+        leave(x, WASM_INTERRUPTED, clock);
+        return false;
+    }
+    return true;
+}
+
+bool slow_check(struct wasm_exec *x)
+{
+    leave(x, WASM_STOPPED, clock_with(x, 0));
+    return false;
+}
+
+bool slow_point(struct wasm_exec *x)
+{
+    struct code *c = x->top->code;
+    uint64_t clock = clock_with(x, 0);
+    if (x->exact && (near_limit(x, clock) || __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED))) {
+        if (take_interrupt(x)) {
+            leave(x, WASM_INTERRUPTED, clock);
+            return false;
+        }
+        x->pc++;
+        return true;
+    }
+    struct place here, there;
+    uint32_t word = (uint32_t)(x->pc - c->exact);
+    bool ok = place_at_word(c, true, PLACE_CALL, word, &here) || place_at_word(c, true, PLACE_LABEL, word, &here);
+    must(ok);
+    fused_code(c);
+    ok = place_at_offset(c, false, here.kind, here.offset, &there);
+    must(ok);
+    x->pc = c->entry + there.word;
+    if (x->exact)
+        fuel_for_fused(x, clock, there.ticks);
+    if (here.kind == PLACE_CALL && here.nvalues)
+        x->r = x->fp[here.values[here.nvalues - 1].slot]; /* as after any call with one integer result */
+    place_deinit(&here);
+    place_deinit(&there);
+    return true;
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------------------------ */
+
+/* After popping a frame in exact mode: the caller may stand in fused code. */
+static bool returned(struct wasm_exec *x)
+{
+    if (x->exact && in_fused(x->top->code, x->pc)) {
+        struct code *c = x->top->code;
+        struct place p;
+        bool ok = place_at_word(c, false, PLACE_CALL, (uint32_t)(x->pc - c->entry), &p);
+        must(ok);
+        place_settle(&p, x->fp);
+        x->pc = exact_at(c, &p);
+        place_deinit(&p);
+    }
+    return true;
+}
+
+static void pop_frame(struct wasm_exec *x)
+{
+    struct frame *t = x->top;
+    x->pc = t->ret;
+    x->top = t - 1;
+    x->fp = t[-1].fp;
+}
+
+typedef uint16_t aliased_u16 __attribute__((may_alias));
+typedef int32_t aliased_i32 __attribute__((may_alias));
+
+static uint32_t operand(const struct wasm_exec *x, int i)
+{
+    return ((const aliased_u16 *)x->pc)[4 + i];
+}
+
+static uint32_t operand_imm(const struct wasm_exec *x)
+{
+    return (uint32_t)((const aliased_i32 *)x->pc)[3];
+}
+
+bool slow_return(struct wasm_exec *x)
+{
+    uint32_t from = operand(x, 0), n = operand(x, 1);
+    for (uint32_t i = 0; i < n; i++)
+        x->fp[i] = x->fp[from + i];
+    if (n)
+        x->r = x->fp[0];
+    pop_frame(x);
+    return returned(x);
+}
+
+bool slow_done(struct wasm_exec *x)
+{
+    x->outcome = WASM_DONE;
+    x->clock = clock_with(x, 0);
+    x->state = EXEC_DONE;
+    return false;
+}
+
+bool slow_cross(struct wasm_exec *x)
+{
+    struct frame *marker = x->top;
+    must(marker->code == NULL);
+    x->top = marker - 1;
+    x->pc = marker->ret;
+    x->fp = marker->fp;
+    exec_enter_instance(x, marker->instance);
+    return returned(x);
+}
+
+bool slow_trap(struct wasm_exec *x)
+{
+    struct code *c = x->top->code;
+    uint64_t clock = clock_with(x, 0);
+    x->trap_offset = 0;
+    struct place p;
+    if (!x->host && c && (in_fused(c, x->pc) || in_exact(c, x->pc))) {
+        bool fused = in_fused(c, x->pc);
+        if (place_at_word(c, !fused, PLACE_INSN, (uint32_t)(x->pc - (fused ? c->entry : c->exact)), &p)) {
+            x->trap_offset = p.offset;
+            clock += fused ? p.ticks : 0;
+            place_deinit(&p);
+        }
+    }
+    x->outcome = WASM_TRAPPED;
+    x->clock = clock;
+    x->state = EXEC_TRAPPED;
+    return false;
+}
+
+static bool trap(struct wasm_exec *x, enum wasm_trap_kind k)
+{
+    x->trap = k;
+    return slow_trap(x);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+
+bool slow_translate(struct wasm_exec *x)
+{
+    translate((struct code *)(uintptr_t)x->pc[2], false);
+    return true;
+}
+
+/* Pushes a frame for `c` at slots `fp`; its parameters are there. */
+static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret)
+{
+    if (fp + c->frame_slots > x->stack_end || x->top + 1 >= x->frames_end)
+        return false;
+    fused_code(c); /* also tells zero_slots */
+    struct frame *t = ++x->top;
+    *t = (struct frame){.ret = ret, .fp = fp, .code = c};
+    x->fp = fp;
+    memset(fp + c->param_slots, 0, c->zero_slots * sizeof *fp);
+    x->pc = c->entry;
+    return true;
+}
+
+/* At a function's entry, x->pc its fused code: settles which code it is to run in. */
+static bool entered(struct wasm_exec *x)
+{
+    if (x->exact) {
+        uint64_t clock = clock_with(x, 0);
+        if (near_limit(x, clock))
+            x->pc = exact_code(x->top->code);
+        else
+            fuel_for_fused(x, clock, 0);
+        return true;
+    }
+    return x->fuel >= 0 || slow_fuel(x);
+}
+
+static void canonical_results(const struct wasm_functype *ft, uint64_t *slots)
+{
+    for (uint32_t i = 0; i < ft->nresults; i++) {
+        if (ft->results[i] == WASM_I32 || ft->results[i] == WASM_F32)
+            *slots = (uint32_t)*slots;
+        slots += type_slots(ft->results[i]);
+    }
+}
+
+enum call_end { CALL_RETURNED, CALL_PARKED, CALL_LEFT };
+
+/* Calls a host function; fuel has been charged. */
+static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_t *slots)
+{
+    x->host = f;
+    x->state = EXEC_HOST_CALL;
+    enum wasm_host h = f->fn(f->env, x, slots);
+    x->state = EXEC_RUNNING;
+    switch (h) {
+    case WASM_HOST_OK:
+        x->host = NULL;
+        canonical_results(f->type, slots);
+        return CALL_RETURNED;
+    case WASM_HOST_PARK: x->host = NULL; return CALL_PARKED;
+    case WASM_HOST_EXIT:
+        x->outcome = WASM_EXITED;
+        x->clock = clock_with(x, 0);
+        x->state = EXEC_EXITED;
+        return CALL_LEFT;
+    case WASM_HOST_TRAP:
+    default:
+        trap(x, WASM_TRAP_HOST);
+        return CALL_LEFT;
+    }
+}
+
+/* A call of `f`, arguments at x->fp + a, instruction of `words` words. */
+static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t words)
+{
+    uint64_t *slots = x->fp + a;
+    uint32_t ticks = operand_imm(x);
+    const uint64_t *ret = x->pc + words;
+    if (!f->instance) {
+        x->fuel -= ticks;
+        enum call_end end = call_host(x, f, slots);
+        if (end == CALL_LEFT)
+            return false;
+        if (end == CALL_PARKED) {
+            /* as if it had not begun: stand before the operator */
+            x->fuel += x->exact ? 1 : ticks;
+            uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
+            if (x->exact)
+                x->pc--;
+            leave(x, WASM_PARKED, clock);
+            return false;
+        }
+        if (f->type->nresults)
+            x->r = slots[0];
+        x->pc = ret;
+        return x->fuel >= 0 || slow_fuel(x);
+    }
+    bool cross = f->instance != x->instance;
+    struct frame *top = x->top;
+    if (cross) {
+        if (x->top + 1 >= x->frames_end)
+            return trap(x, WASM_TRAP_STACK_EXHAUSTED);
+        *++x->top = (struct frame){.ret = ret, .fp = x->fp, .instance = x->instance};
+    }
+    const uint64_t *at = x->pc;
+    if (!push_frame(x, f->code, slots, cross ? interp_cross_code() : ret)) {
+        x->top = top;
+        x->pc = at;
+        return trap(x, WASM_TRAP_STACK_EXHAUSTED);
+    }
+    x->fuel -= ticks;
+    if (cross)
+        exec_enter_instance(x, f->instance);
+    return entered(x);
+}
+
+bool slow_call_import(struct wasm_exec *x)
+{
+    return call(x, x->instance->funcs[(uint32_t)x->pc[2]], operand(x, 0), 3);
+}
+
+bool slow_call_exact(struct wasm_exec *x)
+{
+    struct code *c = (struct code *)(uintptr_t)x->pc[2];
+    return call(x, x->instance->funcs[c->func], operand(x, 0), 3);
+}
+
+/* The function a call_indirect means, or NULL after a trap. */
+static struct wasm_func *indirect(struct wasm_exec *x)
+{
+    const struct wasm_table *t = x->instance->tables[(uint32_t)x->pc[2]];
+    uint32_t i = (uint32_t)x->fp[operand(x, 1)];
+    if (i >= t->size) {
+        trap(x, WASM_TRAP_UNDEFINED_ELEMENT);
+        return NULL;
+    }
+    struct wasm_func *f = (struct wasm_func *)(uintptr_t)t->elems[i];
+    if (!f) {
+        trap(x, WASM_TRAP_UNINITIALIZED);
+        return NULL;
+    }
+    if ((uint64_t)(uintptr_t)f->type != x->pc[3]) {
+        trap(x, WASM_TRAP_INDIRECT_TYPE);
+        return NULL;
+    }
+    return f;
+}
+
+bool slow_call_indirect(struct wasm_exec *x)
+{
+    struct wasm_func *f = indirect(x);
+    return f && call(x, f, operand(x, 0), 4);
+}
+
+/* A tail call: the arguments replace this frame's slots, and the callee returns to this frame's caller. */
+static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a)
+{
+    uint32_t ticks = operand_imm(x);
+    uint64_t *fp = x->fp;
+    struct frame *t = x->top;
+    if (!f->instance) {
+        x->fuel -= ticks;
+        enum call_end end = call_host(x, f, fp + a);
+        if (end == CALL_LEFT)
+            return false;
+        if (end == CALL_PARKED) {
+            x->fuel += x->exact ? 1 : ticks;
+            uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
+            if (x->exact)
+                x->pc--;
+            leave(x, WASM_PARKED, clock);
+            return false;
+        }
+        memmove(fp, fp + a, f->type->result_slots * sizeof *fp);
+        if (f->type->nresults)
+            x->r = fp[0];
+        pop_frame(x);
+        returned(x);
+        return x->fuel >= 0 || slow_fuel(x);
+    }
+    bool cross = f->instance != x->instance;
+    struct wasm_instance *caller = x->instance;
+    const uint64_t *ret = t->ret, *at = x->pc;
+    bool marker = cross && ret != interp_cross_code();
+    if (fp + f->code->frame_slots > x->stack_end || (marker && t + 1 >= x->frames_end)) {
+        x->pc = at;
+        return trap(x, WASM_TRAP_STACK_EXHAUSTED);
+    }
+    memmove(fp, fp + a, f->type->param_slots * sizeof *fp);
+    x->fuel -= ticks;
+    x->top = t - 1;
+    if (marker) {
+        *++x->top = (struct frame){.ret = ret, .fp = t[-1].fp, .instance = caller};
+        ret = interp_cross_code();
+    }
+    bool ok = push_frame(x, f->code, fp, ret);
+    must(ok);
+    if (cross)
+        exec_enter_instance(x, f->instance);
+    return entered(x);
+}
+
+bool slow_return_call(struct wasm_exec *x)
+{
+    return tail_call(x, x->instance->funcs[(uint32_t)x->pc[2]], operand(x, 0));
+}
+
+bool slow_return_call_indirect(struct wasm_exec *x)
+{
+    struct wasm_func *f = indirect(x);
+    return f && tail_call(x, f, operand(x, 0));
+}
+
+/* ---- memory and tables ------------------------------------------------------------------------------------------------ */
+
+bool slow_memory_grow(struct wasm_exec *x)
+{
+    uint64_t *fp = x->fp;
+    uint32_t a = operand(x, 0), b = operand(x, 1);
+    fp[a] = (uint32_t)wasm_memory_grow(x->memory, (uint32_t)fp[b]);
+    x->pc += 2;
+    return true;
+}
+
+bool slow_table_get(struct wasm_exec *x)
+{
+    const struct wasm_table *t = x->instance->tables[operand_imm(x)];
+    wasm_ref v;
+    if (!wasm_table_get(t, (uint32_t)x->fp[operand(x, 1)], &v))
+        return trap(x, WASM_TRAP_TABLE_BOUNDS);
+    x->fp[operand(x, 0)] = v;
+    x->pc += 2;
+    return true;
+}
+
+bool slow_table_set(struct wasm_exec *x)
+{
+    struct wasm_table *t = x->instance->tables[operand_imm(x)];
+    if (!wasm_table_set(t, (uint32_t)x->fp[operand(x, 0)], x->fp[operand(x, 1)]))
+        return trap(x, WASM_TRAP_TABLE_BOUNDS);
+    x->pc += 2;
+    return true;
+}
+
+bool slow_table_grow(struct wasm_exec *x)
+{
+    struct wasm_table *t = x->instance->tables[(uint32_t)x->pc[2]];
+    int64_t old = table_grow(t, (uint32_t)x->fp[operand(x, 2)], x->fp[operand(x, 1)]);
+    x->fp[operand(x, 0)] = (uint32_t)old;
+    x->pc += 3;
+    return true;
+}
+
+/* How many of `n` units a bulk operation may do now: the charge is one tick for `per_tick` of them, beyond the
+ * operator's own. Sets *whole when it will be finished. */
+static uint64_t bulk_share(const struct wasm_exec *x, uint64_t n, uint32_t per_tick, uint32_t slice, bool *whole)
+{
+    uint64_t ticks = n / per_tick, room = x->fuel > 0 ? (uint64_t)x->fuel : 0;
+    *whole = ticks <= room && n <= slice;
+    if (*whole)
+        return n;
+    if (x->exact)
+        room++; /* the tick taken for the operator itself is not due before its end */
+    uint64_t share = room < slice / per_tick ? room : slice / per_tick;
+    return share < ticks ? share * per_tick : ticks * per_tick;
+}
+
+/* After a share: on to the next instruction, or back to this one with what is left. */
+static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, bool whole, uint32_t words)
+{
+    x->fuel -= (int64_t)(done / per_tick);
+    if (whole) {
+        x->pc += words;
+        return true;
+    }
+    if (!x->exact) {
+        if (x->fuel > 0 && !__atomic_load_n(&x->interrupt, __ATOMIC_RELAXED))
+            return true;
+        if (x->fuel >= 0)
+            x->origin -= (uint64_t)x->fuel + 1, x->fuel = -1; /* the clock stays, but someone must look */
+        return slow_fuel(x);
+    }
+    uint64_t clock = clock_with(x, 0) - 1; /* the operator's own tick is counted when it is done */
+    bool interrupted = take_interrupt(x);
+    if (x->fuel >= 0 && !interrupted)
+        return true;
+    x->fuel += 1;
+    x->pc -= 1; /* the check before it */
+    leave(x, interrupted ? WASM_INTERRUPTED : WASM_STOPPED, clock);
+    return false;
+}
+
+bool slow_memory_bulk(struct wasm_exec *x)
+{
+    uint64_t *v = x->fp + operand(x, 0);
+    uint32_t what = operand(x, 1);
+    uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
+    struct wasm_memory *m = x->memory;
+    const uint8_t *from = NULL;
+    if (d + n > m->size)
+        return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+    if (what == 1) {
+        if (s + n > m->size)
+            return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+        from = m->data + s;
+    } else if (what == 2) {
+        uint32_t index = operand_imm(x);
+        struct span data = x->instance->module->datas[index].bytes;
+        if (s + n > (x->instance->dropped_datas[index] ? 0 : data.size))
+            return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+        from = data.data + s;
+    }
+    bool whole;
+    uint64_t share = bulk_share(x, n, 64, BULK_SLICE_BYTES, &whole);
+    bool backwards = what == 1 && d > s;
+    uint64_t at = backwards ? n - share : 0;
+    if (share) {
+        if (what == 0)
+            memset(m->data + d, (int)(uint8_t)v[1], share);
+        else
+            memmove(m->data + d + at, from + at, share);
+    }
+    if (!backwards) {
+        v[0] = (uint32_t)(d + share);
+        if (what != 0)
+            v[1] = (uint32_t)(s + share);
+    }
+    v[2] = n - share;
+    return bulk_next(x, share, 64, whole, 2);
+}
+
+bool slow_table_bulk(struct wasm_exec *x)
+{
+    uint64_t *v = x->fp + operand(x, 0);
+    uint32_t what = operand(x, 1), second = (uint32_t)x->pc[2];
+    uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
+    struct wasm_table *t = x->instance->tables[operand_imm(x)];
+    const struct wasm_table *u = what == 1 ? x->instance->tables[second] : NULL;
+    const struct module_elem *seg = what == 2 ? &x->instance->module->elems[second] : NULL;
+    uint64_t limit = what == 1   ? u->size
+                     : what == 2 ? (x->instance->dropped_elems[second] ? 0 : seg->count)
+                                 : UINT64_MAX;
+    if (d + n > t->size || (what != 0 && s + n > limit))
+        return trap(x, WASM_TRAP_TABLE_BOUNDS);
+    bool whole;
+    uint64_t share = bulk_share(x, n, 8, BULK_SLICE_BYTES / 8, &whole);
+    bool backwards = what == 1 && d > s;
+    uint64_t at = backwards ? n - share : 0;
+    if (what == 0) {
+        for (uint64_t i = 0; i < share; i++)
+            t->elems[d + i] = v[1];
+    } else if (what == 1) {
+        if (share)
+            memmove(t->elems + d + at, u->elems + s + at, share * sizeof *t->elems);
+    } else {
+        for (uint64_t i = 0; i < share; i++)
+            t->elems[d + i] = instance_elem(x->instance, seg, (uint32_t)(s + i));
+    }
+    if (!backwards) {
+        v[0] = (uint32_t)(d + share);
+        if (what != 0)
+            v[1] = (uint32_t)(s + share);
+    }
+    v[2] = n - share;
+    return bulk_next(x, share, 8, whole, 3);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------------- */
+
+void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value *args)
+{
+    must(x->state == EXEC_IDLE || x->state == EXEC_DONE);
+    wasm_reset(x);
+    uint64_t *slot = x->stack;
+    for (uint32_t i = 0; i < f->type->nparams; i++) {
+        value_to_slots(f->type->params[i], &args[i], slot);
+        slot += type_slots(f->type->params[i]);
+    }
+    x->top = x->frames;
+    *x->top = (struct frame){.fp = x->stack};
+    x->fp = x->stack;
+    x->callee = f;
+    x->exact = false;
+    x->r = 0;
+    x->state = EXEC_READY;
+    exec_enter_instance(x, f->instance);
+    if (f->instance && push_frame(x, f->code, x->stack, interp_done_code()))
+        return;
+    x->pc = f->instance ? NULL : interp_done_code(); /* no room, or a host function: found out by wasm_run */
+}
+
+/* wasm_run of what never entered Wasm. */
+static enum wasm_outcome run_outermost(struct wasm_exec *x)
+{
+    struct wasm_func *f = x->callee;
+    x->fuel = 0;
+    x->origin = x->clock;
+    if (f->instance) {
+        trap(x, WASM_TRAP_STACK_EXHAUSTED);
+        return x->outcome;
+    }
+    x->exact = true;
+    switch (call_host(x, f, x->stack)) {
+    case CALL_RETURNED: slow_done(x); break;
+    case CALL_PARKED: leave(x, WASM_PARKED, x->clock); break;
+    case CALL_LEFT: break;
+    }
+    return x->outcome;
+}
+
+enum wasm_outcome wasm_run(struct wasm_exec *x, uint64_t until_ticks)
+{
+    must(x->state == EXEC_READY);
+    x->until = until_ticks;
+    if (x->clock >= until_ticks)
+        return WASM_STOPPED;
+    x->state = EXEC_RUNNING;
+    if (x->top == x->frames)
+        return run_outermost(x);
+    struct code *c = x->top->code;
+    if (in_fused(c, x->pc)) {
+        struct place p;
+        bool entry = x->pc == c->entry;
+        bool ok = entry || stop_place(c, x->pc, &p);
+        must(ok);
+        uint32_t ticks = entry ? 0 : p.ticks;
+        if (until_ticks - x->clock > 2 * EXEC_MARGIN(x->store)) {
+            fuel_for_fused(x, x->clock, ticks);
+        } else {
+            if (entry) {
+                x->pc = exact_code(c);
+            } else {
+                place_settle(&p, x->fp);
+                x->pc = exact_at(c, &p);
+            }
+            fuel_for_exact(x, x->clock);
+        }
+        if (!entry)
+            place_deinit(&p);
+    } else {
+        fuel_for_exact(x, x->clock);
+    }
+    interp_run(x);
+    return x->outcome;
+}
+
+void wasm_results(const struct wasm_exec *x, union wasm_value *out)
+{
+    must(x->state == EXEC_DONE);
+    const struct wasm_functype *ft = x->callee->type;
+    const uint64_t *slot = x->stack;
+    for (uint32_t i = 0; i < ft->nresults; i++) {
+        value_from_slots(ft->results[i], slot, &out[i]);
+        slot += type_slots(ft->results[i]);
+    }
+}
+
+/* ---- traps and back-traces ---------------------------------------------------------------------------------------- */
+
+const char *wasm_trap_text(enum wasm_trap_kind k)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        WASM_TRAP_TABLE(X)
+#undef X
+    };
+    must((unsigned)k < sizeof texts / sizeof *texts);
+    return texts[k];
+}
+
+enum wasm_trap_kind wasm_trap(const struct wasm_exec *x)
+{
+    return x->state == EXEC_TRAPPED ? x->trap : WASM_TRAP_NONE;
+}
+
+void wasm_trap_set_text(struct wasm_exec *x, const char *text)
+{
+    mem_free(x->trap_text);
+    x->trap_text = text ? mem_strdup(text) : NULL;
+}
+
+const char *wasm_exec_trap_text(const struct wasm_exec *x)
+{
+    return x->trap_text ? x->trap_text : wasm_trap_text(x->trap);
+}
+
+/* File offset of the operator an address belongs to; kinds in order of preference. */
+static uint32_t offset_at(struct code *c, const uint64_t *pc, const enum place_kind *kinds, int nkinds)
+{
+    bool fused = in_fused(c, pc);
+    if (!fused && !in_exact(c, pc))
+        return 0;
+    uint32_t word = (uint32_t)(pc - (fused ? c->entry : c->exact));
+    for (int i = 0; i < nkinds; i++) {
+        struct place p;
+        if (place_at_word(c, !fused, kinds[i], word, &p)) {
+            uint32_t offset = p.offset;
+            place_deinit(&p);
+            return offset;
+        }
+    }
+    return 0;
+}
+
+uint32_t wasm_backtrace(const struct wasm_exec *x, struct wasm_frame *out, uint32_t cap)
+{
+    uint32_t n = 0;
+    if (x->state == EXEC_IDLE || x->state == EXEC_DONE)
+        return 0;
+    if (x->host) {
+        if (n < cap)
+            out[n] = (struct wasm_frame){.label = x->host->label};
+        n++;
+    }
+    static const enum place_kind at_top[] = {PLACE_INSN, PLACE_OP, PLACE_LABEL, PLACE_CALL};
+    static const enum place_kind stopped[] = {PLACE_OP, PLACE_LABEL, PLACE_CALL, PLACE_INSN};
+    static const enum place_kind called[] = {PLACE_CALL};
+    const uint64_t *pc = x->pc;
+    struct wasm_instance *instance = x->instance;
+    bool top = true;
+    for (const struct frame *f = x->top; f > x->frames; f--) {
+        if (!f->code) { /* marker: what is below it belongs to another instance */
+            instance = f->instance;
+            pc = f->ret;
+            continue;
+        }
+        if (n < cap) {
+            struct wasm_frame *o = &out[n];
+            *o = (struct wasm_frame){.instance = instance, .func = f->code->func};
+            if (!top)
+                o->offset = offset_at(f->code, pc, called, 1);
+            else if (x->state == EXEC_TRAPPED && !x->host)
+                o->offset = x->trap_offset;
+            else if (x->host)
+                o->offset = offset_at(f->code, pc, at_top, 4);
+            else
+                o->offset = offset_at(f->code, pc, stopped, 4);
+        }
+        n++;
+        top = false;
+        pc = f->ret;
+    }
+    return n;
+}
