@@ -237,8 +237,8 @@ static void check_export_names(struct reader *r, const struct wasm_module *m) {
     for (uint32_t i = 1; i < m->nexports; i++) {
         struct span name = sorted[i]->name;
         if (span_equal(sorted[i - 1]->name, name)) {
-            INVALID(r, name.data, "duplicate export name %.*s", (int)(name.size < 100 ? name.size : 100),
-                    (const char *)name.data);
+            char text[NAME_TEXT];
+            INVALID(r, name.data, "duplicate export name %s", module_name_text(text, name));
             break;
         }
     }

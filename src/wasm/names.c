@@ -64,3 +64,18 @@ bool wasm_module_func_name(const struct wasm_module *m, uint32_t func, struct sp
     *name = names[func];
     return true;
 }
+
+const char *module_name_text(char out[static NAME_TEXT], struct span name) {
+    size_t n = name.size < NAME_TEXT - 4 ? name.size : NAME_TEXT - 4;
+    while (n < name.size && n > 0 && (name.data[n] & 0xc0) == 0x80) // not within a character
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t b = name.data[i];
+        bool c1_control = b == 0xc2 && i + 1 < n && name.data[i + 1] < 0xa0;
+        out[i] = (char)(b < 0x20 || b == 0x7f || c1_control ? '?' : b);
+        if (c1_control)
+            out[++i] = '?';
+    }
+    memcpy(out + n, n < name.size ? "..." : "", n < name.size ? 4 : 1);
+    return out;
+}

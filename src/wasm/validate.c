@@ -206,9 +206,9 @@ static enum status name_failure(const struct wasm_module *m, uint32_t func, stru
         }
     }
     struct span name;
+    char text[NAME_TEXT];
     if (wasm_module_func_name(m, func, &name))
-        return err_set(e, why->status, "function %u (%.*s): %s", func, (int)(name.size < 100 ? name.size : 100),
-                       (const char *)name.data, why->text);
+        return err_set(e, why->status, "function %u (%s): %s", func, module_name_text(text, name), why->text);
     return err_set(e, why->status, "function %u: %s", func, why->text);
 }
 

@@ -261,6 +261,31 @@ static void test_names(void **state) {
     finish(&b);
 }
 
+// Messages are one line of harmless text, whatever the guest calls its things.
+static void test_names_in_messages(void **state) {
+    (void)state;
+    char out[NAME_TEXT];
+    assert_string_equal(module_name_text(out, SPAN_STR("a\nb\033[31m\x7f")), "a?b?[31m?");
+    assert_string_equal(module_name_text(out, SPAN_STR("\xc2\x85 \xc3\xa4")), "?? \xc3\xa4");
+    assert_string_equal(module_name_text(out, SPAN(NULL, 0)), "");
+    char longer[200];
+    memset(longer, 'x', sizeof longer);
+    assert_int_equal(strlen(module_name_text(out, SPAN(longer, sizeof longer))), NAME_TEXT - 1);
+    memset(longer, 'x', 99);
+    memcpy(longer + 99, "\xe2\x82\xac", 3); // would be cut in the middle
+    module_name_text(out, SPAN(longer, sizeof longer));
+    assert_string_equal(out + 99, "...");
+
+    struct builder b;
+    begin(&b);
+    section(&b, 1, BYTES(1, 0x60, 0, 0));
+    section(&b, 3, BYTES(1, 0));
+    section(&b, 7, BYTES(2, 1, '\n', 0, 0, 1, '\n', 0, 0));
+    section(&b, 10, BYTES(1, 2, 0, 0x0b));
+    expect_refused(&b, ST_INVALID, "duplicate export name ?");
+    finish(&b);
+}
+
 // ---- frames and ticks
 
 struct shape {
@@ -607,17 +632,126 @@ static void rich_module(struct builder *b) {
     begin_section(b, 10);
     buf_byte(&b->section, 2);
     static const uint8_t g[] = {
-        1,    2,    I64,                                                                                   // locals
-        0x20, 0,    0x04, I64,  0x42, 1,    0x05, 0x42, 0xff, 0x7e, 0x0b, 0x21, 2,                         // if, else
-        0x02, 0x40, 0x03, 0x40, 0x20, 0,    0x0d, 1,    0x20, 0,    0x0e, 2,    0, 1,    0,    0x0b, 0x0b, // loop,
-                                                                                                           // br_table
-        0x20, 0,    0x28, 2,    0x80, 1,    0x41, 1,    0x6a, 0x1a, // load, add, drop
-        0x20, 1,    0x20, 1,    0xfd, 13,   0,    1,    2,    3,    4,    5,    6, 7,    8,    9,    10,   11,
-        12,   13,   14,   15,   0xfd, 27,   3,    0x1a,                            // shuffle, extract_lane
-        0x20, 0,    0x20, 0,    0x20, 0,    0xfc, 8,    1,    0,    0xfc, 9,    1, // memory.init, data.drop
-        0x20, 0,    0x20, 0,    0x20, 0,    0xfc, 12,   1,    0,    0xfc, 13,   1, // table.init, elem.drop
-        0x20, 0,    0x25, 1,    0xd1, 0x1a, 0xd2, 1,    0x1a,                      // table.get, is_null, ref.func
-        0x20, 0,    0x11, 1,    0,    0x10, 0,    0x20, 2,    0x20, 3,    0x20, 0, 0x1b, 0x0b, // calls, select
+        1,
+        2,
+        I64, // locals
+        0x20,
+        0,
+        0x04,
+        I64,
+        0x42,
+        1,
+        0x05,
+        0x42,
+        0xff,
+        0x7e,
+        0x0b,
+        0x21,
+        2, // if, else
+        0x02,
+        0x40,
+        0x03,
+        0x40,
+        0x20,
+        0,
+        0x0d,
+        1,
+        0x20,
+        0,
+        0x0e,
+        2,
+        0,
+        1,
+        0,
+        0x0b,
+        0x0b, // loop,
+              // br_table
+        0x20,
+        0,
+        0x28,
+        2,
+        0x80,
+        1,
+        0x41,
+        1,
+        0x6a,
+        0x1a, // load, add, drop
+        0x20,
+        1,
+        0x20,
+        1,
+        0xfd,
+        13,
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        11,
+        12,
+        13,
+        14,
+        15,
+        0xfd,
+        27,
+        3,
+        0x1a, // shuffle, extract_lane
+        0x20,
+        0,
+        0x20,
+        0,
+        0x20,
+        0,
+        0xfc,
+        8,
+        1,
+        0,
+        0xfc,
+        9,
+        1, // memory.init, data.drop
+        0x20,
+        0,
+        0x20,
+        0,
+        0x20,
+        0,
+        0xfc,
+        12,
+        1,
+        0,
+        0xfc,
+        13,
+        1, // table.init, elem.drop
+        0x20,
+        0,
+        0x25,
+        1,
+        0xd1,
+        0x1a,
+        0xd2,
+        1,
+        0x1a, // table.get, is_null, ref.func
+        0x20,
+        0,
+        0x11,
+        1,
+        0,
+        0x10,
+        0,
+        0x20,
+        2,
+        0x20,
+        3,
+        0x20,
+        0,
+        0x1b,
+        0x0b, // calls, select
     };
     buf_varint(&b->section, sizeof g);
     buf_append(&b->section, g, sizeof g);
@@ -665,21 +799,14 @@ static void test_truncation_and_bit_flips(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operator_table),
-        cmocka_unit_test(test_imports_and_exports),
-        cmocka_unit_test(test_custom_sections),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_frame_slots_and_nops),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_unreachable_code),
-        cmocka_unit_test(test_many_locals),
-        cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_high_stack),
-        cmocka_unit_test(test_type_and_constant_limits),
-        cmocka_unit_test(test_not_a_module),
-        cmocka_unit_test(test_claims),
-        cmocka_unit_test(test_memory_is_bounded),
-        cmocka_unit_test(test_truncation_and_bit_flips),
+        cmocka_unit_test(test_operator_table),    cmocka_unit_test(test_imports_and_exports),
+        cmocka_unit_test(test_custom_sections),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names_in_messages), cmocka_unit_test(test_frame_slots_and_nops),
+        cmocka_unit_test(test_messages),          cmocka_unit_test(test_unreachable_code),
+        cmocka_unit_test(test_many_locals),       cmocka_unit_test(test_deep_nesting),
+        cmocka_unit_test(test_high_stack),        cmocka_unit_test(test_type_and_constant_limits),
+        cmocka_unit_test(test_not_a_module),      cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_memory_is_bounded), cmocka_unit_test(test_truncation_and_bit_flips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
