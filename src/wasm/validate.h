@@ -85,6 +85,8 @@ void validate_note_height(struct validator *v);
 
 /* validate_scan.c: reads a body, from its first operator to its end, only as to its form. */
 void validate_scan(struct reader *r);
+/* Fails because there is no operator at `at`. */
+void validate_illegal(struct reader *r, const uint8_t *at);
 
 /* validate_const.c: reads and checks one constant expression of that type; global section and segments. */
 struct constexpr_ validate_const(struct reader *r, struct wasm_module *m, uint8_t type);

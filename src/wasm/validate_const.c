@@ -97,7 +97,7 @@ struct constexpr_ validate_const(struct reader *r, struct wasm_module *m, uint8_
         const uint8_t *at = r->p;
         enum wasm_op op = read_operator(r);
         if (op == OP_COUNT)
-            reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x in constant expression", *at);
+            validate_illegal(r, at);
         else if (op == OP_END)
             break;
         else

@@ -589,10 +589,7 @@ void validate_operator(struct validator *v, uint8_t byte) {
     uint32_t code = prefix ? read_u32(&v->r) : byte;
     v->op = wasm_op_of(prefix ? byte : 0, code);
     if (UNLIKELY(v->op == OP_COUNT)) {
-        if (prefix)
-            MALFORMED(v, "illegal opcode 0x%02x 0x%02x", byte, code);
-        else
-            MALFORMED(v, "illegal opcode 0x%02x", byte);
+        validate_illegal(&v->r, v->at);
         return;
     }
     const struct wasm_op_info *info = &wasm_op_infos[v->op];

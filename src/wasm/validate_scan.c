@@ -77,13 +77,38 @@ static void skip_immediates(struct reader *r, enum wasm_imm imm) {
     }
 }
 
+// What WebAssembly beyond our part of it an operator belongs to, or NULL.
+static const char *feature_of(uint8_t byte, uint32_t code) {
+    if ((byte >= 0x06 && byte <= 0x0a) || byte == 0x18 || byte == 0x19 || byte == 0x1f)
+        return "exceptions";
+    if (byte == 0x14 || byte == 0x15 || (byte >= 0xd3 && byte <= 0xd6))
+        return "typed references";
+    if (byte == 0xfd && code >= 0x100 && code <= 0x113)
+        return "relaxed SIMD";
+    return byte == 0xfb ? "garbage collection" : byte == 0xfe ? "threads" : NULL;
+}
+
+void validate_illegal(struct reader *r, const uint8_t *at) {
+    if (r->status != ST_OK)
+        return;
+    uint32_t code = 0;
+    bool prefix = *at >= 0xfb && *at <= 0xfe && leb_u32(at + 1, r->end, &code);
+    const char *feature = feature_of(*at, code);
+    if (feature)
+        reader_fail(r, at, ST_UNSUPPORTED, "opcode 0x%02x belongs to %s, which is not supported", *at, feature);
+    else if (prefix)
+        reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x 0x%02x", *at, code);
+    else
+        reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x", *at);
+}
+
 void validate_scan(struct reader *r) {
     uint32_t depth = 1; // the body itself
     while (depth && r->status == ST_OK) {
         const uint8_t *at = r->p;
         enum wasm_op op = read_operator(r);
         if (op == OP_COUNT)
-            reader_fail(r, at, ST_MALFORMED, "illegal opcode 0x%02x", *at);
+            validate_illegal(r, at);
         else
             skip_immediates(r, (enum wasm_imm)wasm_op_infos[op].imm);
         depth += op == OP_BLOCK || op == OP_LOOP || op == OP_IF;
