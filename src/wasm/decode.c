@@ -58,12 +58,11 @@ static void decode_types(struct reader *r, struct wasm_module *m) {
 static struct wasm_limits read_limits(struct reader *r, uint64_t most, const char *what) {
     const uint8_t *at = r->p;
     uint8_t flags = read_byte(r);
-    if (flags == 2 || flags == 3)
-        reader_fail(r, at, ST_UNSUPPORTED, "a shared %s belongs to threads, which are not supported", what);
-    else if (flags >= 4 && flags <= 7)
+    if (flags >= 4 && flags <= 7)
         reader_fail(r, at, ST_UNSUPPORTED, "a 64-bit %s is not supported", what);
-    else if (flags > 7)
-        MALFORMED(r, at, "malformed limits of a %s: flags 0x%02x", what, flags);
+    else if (flags > 1)
+        MALFORMED(r, at, "malformed limits of a %s: flags 0x%02x%s", what, flags,
+                  (flags & ~1) == 2 ? " (shared: threads are not supported)" : "");
     struct wasm_limits l = {read_u32(r), UINT32_MAX, flags & 1};
     if (l.has_max)
         l.max = read_u32(r);
@@ -132,8 +131,9 @@ static struct module_import read_import(struct reader *r, struct wasm_module *m)
         imp.index = m->nglobals++;
         m->globals[imp.index].type = read_globaltype(r);
         break;
-    case 4: reader_fail(r, at, ST_UNSUPPORTED, "an imported tag belongs to exceptions, which are not supported"); break;
-    default: MALFORMED(r, at, "malformed import kind 0x%02x", imp.kind);
+    default:
+        MALFORMED(r, at, "malformed import kind 0x%02x%s", imp.kind,
+                  (int)imp.kind == 4 ? " (a tag: exceptions are not supported)" : "");
     }
     return imp;
 }

@@ -101,6 +101,8 @@ void acc_overwritten(struct translator *t, uint32_t slot, uint8_t type)
 void acc_defined(struct translator *t, uint32_t slot, uint8_t type)
 {
     acc_overwritten(t, slot, type);
+    if (t->exact) /* entered at any operator: accumulators hold nothing there */
+        return;
     switch (type) {
     case WASM_I32:
     case WASM_I64: t->acc_r = (int32_t)slot; break;

@@ -961,7 +961,7 @@ static void after_call(struct translator *t, const struct wasm_functype *ft)
     push_types(t, ft->results, ft->nresults);
     acc_reset(t);
     if (ft->nresults == 1 && (ft->results[0] == WASM_I32 || ft->results[0] == WASM_I64))
-        t->acc_r = t->vals[t->nvals - 1].slot;
+        acc_defined(t, t->vals[t->nvals - 1].slot, ft->results[0]);
     t->ticks = 0;
     observe(t, PLACE_CALL, t->offset);
     if (t->exact)
