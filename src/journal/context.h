@@ -1,7 +1,7 @@
 /* context.h: what encoder and decoder both remember of a block so far, and from which both predict the next record.
  *
- * A context is one shape of record: (type, code, number of vals, number of blobs). Contexts are numbered in the order in
- * which the block first uses them. */
+ * A context is one shape of record: (type, code, number of vals, number of blobs). Contexts are numbered in the order
+ * in which the block first uses them. */
 #ifndef AEON_JOURNAL_CONTEXT_H
 #define AEON_JOURNAL_CONTEXT_H
 
@@ -35,13 +35,11 @@ struct contexts {
     struct context context[MAX_CONTEXTS + 1]; /* the last is for shapes beyond */
 };
 
-static inline uint64_t context_shape(uint32_t type, uint32_t code, uint32_t nvals, uint32_t nblobs)
-{
+static inline uint64_t context_shape(uint32_t type, uint32_t code, uint32_t nvals, uint32_t nblobs) {
     return (uint64_t)code << 32 | nblobs << 16 | nvals << 8 | type;
 }
 
-static inline void contexts_reset(struct contexts *c, uint64_t first_time_ns)
-{
+static inline void contexts_reset(struct contexts *c, uint64_t first_time_ns) {
     c->time_ns = first_time_ns;
     c->clock = 0;
     c->guest = 0;
@@ -49,8 +47,7 @@ static inline void contexts_reset(struct contexts *c, uint64_t first_time_ns)
 }
 
 /* A context for a shape met for the first time; all predictions are zero. */
-static inline struct context *contexts_add(struct contexts *c, uint64_t shape)
-{
+static inline struct context *contexts_add(struct contexts *c, uint64_t shape) {
     struct context *k = &c->context[c->n];
     memset(k, 0, sizeof *k);
     k->shape = shape;

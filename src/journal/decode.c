@@ -8,20 +8,17 @@ struct journal_decoder {
     struct iovec pieces[JOURNAL_MAX_BLOBS];
 };
 
-struct journal_decoder *journal_decoder_new(void)
-{
+struct journal_decoder *journal_decoder_new(void) {
     struct journal_decoder *dec = mem_alloc(sizeof *dec);
     journal_decoder_reset(dec, 0, 0);
     return dec;
 }
 
-void journal_decoder_free(struct journal_decoder *dec)
-{
+void journal_decoder_free(struct journal_decoder *dec) {
     mem_free(dec);
 }
 
-void journal_decoder_reset(struct journal_decoder *dec, uint64_t first_record, uint64_t first_time_ns)
-{
+void journal_decoder_reset(struct journal_decoder *dec, uint64_t first_record, uint64_t first_time_ns) {
     contexts_reset(&dec->c, first_time_ns);
     dec->number = first_record;
 }
@@ -35,22 +32,19 @@ struct head {
     uint32_t mask;
 };
 
-static bool fail(struct head *h, const char *what)
-{
+static bool fail(struct head *h, const char *what) {
     h->wrong = what;
     return false;
 }
 
-static bool byte(struct head *h, uint8_t *v)
-{
+static bool byte(struct head *h, uint8_t *v) {
     if (h->p == h->end)
         return fail(h, "it is cut");
     *v = *h->p++;
     return true;
 }
 
-static bool varint(struct head *h, uint64_t *v)
-{
+static bool varint(struct head *h, uint64_t *v) {
     const uint8_t *p = get_varint(h->p, h->end, v);
     if (!p)
         return fail(h, "a number is cut or too long");
@@ -58,8 +52,7 @@ static bool varint(struct head *h, uint64_t *v)
     return true;
 }
 
-static bool definition(struct head *h, struct journal_record *r)
-{
+static bool definition(struct head *h, struct journal_record *r) {
     uint8_t type, nvals, nblobs;
     uint64_t code;
     if (!byte(h, &type) || !byte(h, &nvals) || !byte(h, &nblobs) || !varint(h, &code))
@@ -76,8 +69,7 @@ static bool definition(struct head *h, struct journal_record *r)
     return true;
 }
 
-static bool context(struct journal_decoder *dec, struct head *h, unsigned tag, struct journal_record *r)
-{
+static bool context(struct journal_decoder *dec, struct head *h, unsigned tag, struct journal_record *r) {
     unsigned n = tag & TAG_CONTEXT;
     if (n == CONTEXT_NEW)
         return definition(h, r);
@@ -99,8 +91,7 @@ static bool context(struct journal_decoder *dec, struct head *h, unsigned tag, s
 }
 
 static bool changes(struct journal_decoder *dec, struct head *h, unsigned tag, struct journal_record *r,
-                    uint64_t sizes[JOURNAL_MAX_BLOBS])
-{
+                    uint64_t sizes[JOURNAL_MAX_BLOBS]) {
     static const struct context zero;
     const struct context *k = h->known ? h->known : &zero;
     uint64_t mask = 0, v;
@@ -141,8 +132,7 @@ static bool changes(struct journal_decoder *dec, struct head *h, unsigned tag, s
 }
 
 /* Makes the record the base of the next prediction. */
-static void remember(struct journal_decoder *dec, const struct head *h, const struct journal_record *r)
-{
+static void remember(struct journal_decoder *dec, const struct head *h, const struct journal_record *r) {
     struct contexts *c = &dec->c;
     struct context *k = h->known ? h->known : contexts_add(c, h->shape);
     if (h->mask) {
@@ -159,8 +149,7 @@ static void remember(struct journal_decoder *dec, const struct head *h, const st
 }
 
 enum status journal_decode(struct journal_decoder *dec, struct span block, size_t *pos, struct journal_record *out,
-                           struct err *e)
-{
+                           struct err *e) {
     if (*pos == block.size)
         return ST_END;
     must(*pos < block.size);

@@ -15,27 +15,23 @@ struct journal_encoder {
 _Static_assert(1 + (3 + 5) + 10 + 4 + 5 + 10 + 10 * (JOURNAL_MAX_VALS + JOURNAL_MAX_BLOBS) <= JOURNAL_HEAD_MAX,
                "JOURNAL_HEAD_MAX is too small");
 
-struct journal_encoder *journal_encoder_new(void)
-{
+struct journal_encoder *journal_encoder_new(void) {
     struct journal_encoder *enc = mem_alloc(sizeof *enc);
     journal_encoder_reset(enc, 0);
     return enc;
 }
 
-void journal_encoder_free(struct journal_encoder *enc)
-{
+void journal_encoder_free(struct journal_encoder *enc) {
     mem_free(enc);
 }
 
-void journal_encoder_reset(struct journal_encoder *enc, uint64_t first_time_ns)
-{
+void journal_encoder_reset(struct journal_encoder *enc, uint64_t first_time_ns) {
     contexts_reset(&enc->c, first_time_ns);
     memset(enc->slot, 0, sizeof enc->slot);
 }
 
 /* The context of `shape`, or NULL and the free slot where it belongs. */
-static inline struct context *find(struct journal_encoder *enc, uint64_t shape, unsigned *slot)
-{
+static inline struct context *find(struct journal_encoder *enc, uint64_t shape, unsigned *slot) {
     unsigned i = (unsigned)((shape * 0x9e3779b97f4a7c15u) >> (64 - SLOT_BITS));
     for (;; i = (i + 1) % SLOTS) {
         unsigned n = enc->slot[i];
@@ -49,8 +45,7 @@ static inline struct context *find(struct journal_encoder *enc, uint64_t shape, 
 }
 
 static uint8_t *define(struct journal_encoder *enc, uint8_t *p, const struct journal_record *r, unsigned slot,
-                       struct context **out)
-{
+                       struct context **out) {
     must(r->type >= JOURNAL_CALL && r->type <= JOURNAL_NOTE);
     must(r->nvals <= JOURNAL_MAX_VALS && r->nblobs <= JOURNAL_MAX_BLOBS);
     if (enc->c.n < MAX_CONTEXTS)
@@ -63,8 +58,7 @@ static uint8_t *define(struct journal_encoder *enc, uint8_t *p, const struct jou
 }
 
 static uint8_t *changes(struct journal_encoder *enc, uint8_t *p, struct context *k, uint32_t mask,
-                        const struct journal_record *r)
-{
+                        const struct journal_record *r) {
     p = put_varint(p, mask);
     if (mask & CHANGED_GUEST) {
         p = put_varint(p, r->guest);
@@ -91,8 +85,7 @@ static uint8_t *changes(struct journal_encoder *enc, uint8_t *p, struct context 
     return p;
 }
 
-uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r)
-{
+uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
     struct contexts *c = &enc->c;
     must(r->time_ns >= c->time_ns);
 
@@ -134,8 +127,7 @@ uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const st
     return p;
 }
 
-uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r)
-{
+uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
     uint8_t *p = journal_encode_head(enc, out, r);
     for (uint32_t i = 0; i < r->nblobs; i++) {
         const struct journal_blob *b = &r->blobs[i];

@@ -32,8 +32,7 @@ struct journal_packer {
     size_t cap;
 };
 
-struct journal_packer *journal_packer_new(void)
-{
+struct journal_packer *journal_packer_new(void) {
     struct journal_packer *p = mem_alloc(sizeof *p);
     p->zstd = ZSTD_createCCtx();
     must(p->zstd);
@@ -42,8 +41,7 @@ struct journal_packer *journal_packer_new(void)
     return p;
 }
 
-void journal_packer_free(struct journal_packer *p)
-{
+void journal_packer_free(struct journal_packer *p) {
     if (!p)
         return;
     ZSTD_freeCCtx(p->zstd);
@@ -52,16 +50,14 @@ void journal_packer_free(struct journal_packer *p)
 }
 
 /* The compressed size when it is worth it, else 0. */
-static size_t compress(struct journal_packer *p, struct span plain)
-{
+static size_t compress(struct journal_packer *p, struct span plain) {
     size_t worth = plain.size - plain.size / 8;
     size_t n = ZSTD_compressCCtx(p->zstd, p->out, worth < p->cap ? worth : p->cap, plain.data, plain.size, LEVEL);
     return ZSTD_isError(n) ? 0 : n;
 }
 
 void journal_pack(struct journal_packer *p, struct journal_frame *f, struct span plain,
-                  uint8_t header[JOURNAL_FRAME_HEADER], struct span *stored)
-{
+                  uint8_t header[JOURNAL_FRAME_HEADER], struct span *stored) {
     must(plain.size > 0 && plain.size <= JOURNAL_FRAME_MAX);
     size_t n = 0;
     if (plain.size < 4 * SAMPLE || compress(p, SPAN(plain.data + plain.size / 2, SAMPLE)))
@@ -90,14 +86,12 @@ void journal_pack(struct journal_packer *p, struct journal_frame *f, struct span
     must(journal_frame_parse(header, &check, NULL) == ST_OK);
 }
 
-bool journal_frame_starts(struct span bytes)
-{
+bool journal_frame_starts(struct span bytes) {
     uint32_t magic = FRAME_MAGIC;
     return memcmp(bytes.data, &magic, bytes.size < sizeof magic ? bytes.size : sizeof magic) == 0;
 }
 
-enum status journal_frame_parse(const uint8_t header[JOURNAL_FRAME_HEADER], struct journal_frame *f, struct err *e)
-{
+enum status journal_frame_parse(const uint8_t header[JOURNAL_FRAME_HEADER], struct journal_frame *f, struct err *e) {
     if (get_u32(header + AT_MAGIC) != FRAME_MAGIC)
         return err_set(e, ST_CORRUPT, "no frame begins here");
     if (get_u32(header + AT_HEADER_CRC) != journal_crc32c(0, header, AT_HEADER_CRC))
@@ -130,16 +124,14 @@ struct journal_unpacker {
     ZSTD_DCtx *zstd;
 };
 
-struct journal_unpacker *journal_unpacker_new(void)
-{
+struct journal_unpacker *journal_unpacker_new(void) {
     struct journal_unpacker *u = mem_alloc(sizeof *u);
     u->zstd = ZSTD_createDCtx();
     must(u->zstd);
     return u;
 }
 
-void journal_unpacker_free(struct journal_unpacker *u)
-{
+void journal_unpacker_free(struct journal_unpacker *u) {
     if (!u)
         return;
     ZSTD_freeDCtx(u->zstd);
@@ -147,8 +139,7 @@ void journal_unpacker_free(struct journal_unpacker *u)
 }
 
 enum status journal_unpack(struct journal_unpacker *u, const struct journal_frame *f, const uint8_t *stored,
-                           uint8_t *plain, struct err *e)
-{
+                           uint8_t *plain, struct err *e) {
     if (journal_crc32c(0, stored, f->stored_size) != f->crc)
         return err_set(e, ST_CORRUPT, "the frame's checksum does not match");
     if (f->codec == JOURNAL_RAW) {

@@ -69,8 +69,7 @@ void journal_encoder_free(struct journal_encoder *enc);
 void journal_encoder_reset(struct journal_encoder *enc, uint64_t first_time_ns);
 
 /* The sum of the blobs' sizes: a record takes at most JOURNAL_HEAD_MAX bytes more. */
-static inline uint64_t journal_payload(const struct journal_record *r)
-{
+static inline uint64_t journal_payload(const struct journal_record *r) {
     uint64_t n = 0;
     for (uint32_t i = 0; i < r->nblobs; i++)
         n += r->blobs[i].size;
@@ -92,9 +91,9 @@ struct journal_decoder *journal_decoder_new(void);
 void journal_decoder_free(struct journal_decoder *dec);
 void journal_decoder_reset(struct journal_decoder *dec, uint64_t first_record, uint64_t first_time_ns);
 
-/* Reads the record at *pos of `block` and moves *pos behind it. Blobs point into `block`, their pieces into the decoder:
- * valid until its next use.  ST_END at the block's end; ST_MALFORMED (then *pos stays) for anything that no encoder wrote.
- * A block may grow, and lie elsewhere, between calls. */
+/* Reads the record at *pos of `block` and moves *pos behind it. Blobs point into `block`, their pieces into the
+ * decoder: valid until its next use.  ST_END at the block's end; ST_MALFORMED (then *pos stays) for anything that no
+ * encoder wrote. A block may grow, and lie elsewhere, between calls. */
 NODISCARD enum status journal_decode(struct journal_decoder *dec, struct span block, size_t *pos,
                                      struct journal_record *out, struct err *e);
 
@@ -127,8 +126,7 @@ struct journal_frame {
     uint64_t first_record, first_time_ns, last_time_ns;
 };
 
-static inline bool journal_frame_is_last(const struct journal_frame *f)
-{
+static inline bool journal_frame_is_last(const struct journal_frame *f) {
     return f->block_offset + f->plain_size == f->block_size;
 }
 
@@ -137,8 +135,8 @@ struct journal_packer;
 struct journal_packer *journal_packer_new(void);
 void journal_packer_free(struct journal_packer *p);
 
-/* Makes a frame of `plain` (1..JOURNAL_FRAME_MAX bytes). Block and record fields of `f` are the caller's; sizes, codec and
- * checksum are filled in.  *stored is `plain` itself or belongs to the packer, until the next call. */
+/* Makes a frame of `plain` (1..JOURNAL_FRAME_MAX bytes). Block and record fields of `f` are the caller's; sizes, codec
+ * and checksum are filled in.  *stored is `plain` itself or belongs to the packer, until the next call. */
 void journal_pack(struct journal_packer *p, struct journal_frame *f, struct span plain,
                   uint8_t header[JOURNAL_FRAME_HEADER], struct span *stored);
 

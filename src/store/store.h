@@ -1,8 +1,8 @@
 /* store.h: runs and objects on disk.
  *
  * $AEON_HOME/objects/ holds modules by content hash; $AEON_HOME/runs/<uuidv7>/ one directory a run: segments named by
- * their first record, and `tail`, a file mapped shared that holds what is not yet compressed, so that `kill -9` loses no
- * appended record.  A run is readable at every moment, from any process.  Byte-exact description: docs/formats/. */
+ * their first record, and `tail`, a file mapped shared that holds what is not yet compressed, so that `kill -9` loses
+ * no appended record.  A run is readable at every moment, from any process.  Byte-exact description: docs/formats/. */
 #ifndef AEON_STORE_STORE_H
 #define AEON_STORE_STORE_H
 
@@ -35,19 +35,19 @@ enum { STORE_ID_TEXT = 37, STORE_ID_SHORT = 9 };
 void store_id_text(const struct store_id *id, char out[STORE_ID_TEXT]);
 void store_id_short(const struct store_id *id, char out[STORE_ID_SHORT]); /* the last 8 digits */
 
-/* What ties a run together; stored in every segment's header. Strings NUL-terminated, arrays counted; the writer copies,
- * a reader owns what it returns. */
+/* What ties a run together; stored in every segment's header. Strings NUL-terminated, arrays counted; the writer
+ * copies, a reader owns what it returns. */
 struct store_info {
-    struct store_id id;         /* given by store_run_new */
-    uint64_t started_ns;        /* real time; given by store_run_new */
-    struct sha256 module;       /* object */
-    const char *module_name;    /* as the user named it */
+    struct store_id id;      /* given by store_run_new */
+    uint64_t started_ns;     /* real time; given by store_run_new */
+    struct sha256 module;    /* object */
+    const char *module_name; /* as the user named it */
     const char *aeon_version;
     uint32_t semantics_version; /* engine: WASM_SEMANTICS_VERSION */
     uint32_t nargs, nenv, ngrants, nlimits;
-    const char *const *args;    /* guest argv, argv[0] included */
-    const char *const *env;     /* K=V */
-    const char *const *grants;  /* as given on the command line: "dir HOST:GUEST:rw" */
+    const char *const *args;   /* guest argv, argv[0] included */
+    const char *const *env;    /* K=V */
+    const char *const *grants; /* as given on the command line: "dir HOST:GUEST:rw" */
     const char *const *limit_names;
     const uint64_t *limit_values;
 };
@@ -56,18 +56,18 @@ enum store_sync { STORE_SYNC_NONE, STORE_SYNC_INTERVAL, STORE_SYNC_EACH };
 
 struct store_options {
     enum store_sync sync;
-    uint64_t segment_bytes;   /* a new segment after so many compressed bytes; 0: default */
-    uint64_t keep_bytes;      /* retention of a run that never ends; 0: everything */
+    uint64_t segment_bytes; /* a new segment after so many compressed bytes; 0: default */
+    uint64_t keep_bytes;    /* retention of a run that never ends; 0: everything */
     uint64_t keep_ns;
-    uint64_t flush_ns;        /* uncompressed records are framed at the latest after this; 0: default */
+    uint64_t flush_ns; /* uncompressed records are framed at the latest after this; 0: default */
 };
 
 NODISCARD enum status store_run_new(struct store *s, struct store_info *info, const struct store_options *o,
                                     struct store_writer **out, struct err *e);
 
 /* Appends one record and gives it its number (r->number). When it returns ST_OK the record survives `kill -9` of this
- * process (and a power cut with STORE_SYNC_EACH).  Blocks only when the writer thread is a whole block behind.  Errors of
- * the writer thread (disk full) are reported here, at the next append, and stick. */
+ * process (and a power cut with STORE_SYNC_EACH).  Blocks only when the writer thread is a whole block behind.  Errors
+ * of the writer thread (disk full) are reported here, at the next append, and stick. */
 NODISCARD enum status store_append(struct store_writer *w, struct journal_record *r, struct err *e);
 
 /* True when retention is asked for and the current segment is full: the caller may then start a new one that opens with

@@ -2,8 +2,7 @@
 
 #include "base/must.h"
 
-void record_gen_init(struct record_gen *g, uint64_t seed, uint32_t nguests, uint32_t ncodes, uint32_t max_blob)
-{
+void record_gen_init(struct record_gen *g, uint64_t seed, uint32_t nguests, uint32_t ncodes, uint32_t max_blob) {
     memset(g, 0, sizeof *g);
     must(nguests > 0 && nguests <= 64 && ncodes > 0);
     g->prng.state = seed;
@@ -14,13 +13,11 @@ void record_gen_init(struct record_gen *g, uint64_t seed, uint32_t nguests, uint
     g->bytes = mem_alloc(g->cap);
 }
 
-void record_gen_deinit(struct record_gen *g)
-{
+void record_gen_deinit(struct record_gen *g) {
     mem_free(g->bytes);
 }
 
-static uint64_t number(struct record_gen *g)
-{
+static uint64_t number(struct record_gen *g) {
     switch (prng_below(&g->prng, 8)) {
     case 0: return prng_next(&g->prng);
     case 1: return UINT64_MAX - prng_below(&g->prng, 3);
@@ -29,8 +26,7 @@ static uint64_t number(struct record_gen *g)
     }
 }
 
-void record_gen_next(struct record_gen *g, struct journal_record *r)
-{
+void record_gen_next(struct record_gen *g, struct journal_record *r) {
     struct prng *p = &g->prng;
     memset(r, 0, sizeof *r);
     r->type = prng_below(p, 50) == 0 ? JOURNAL_NOTE : prng_below(p, 2) ? JOURNAL_CALL : JOURNAL_RETURN;
@@ -72,8 +68,7 @@ void record_gen_next(struct record_gen *g, struct journal_record *r)
     }
 }
 
-static bool blob_equal(const struct journal_blob *a, const struct journal_blob *b)
-{
+static bool blob_equal(const struct journal_blob *a, const struct journal_blob *b) {
     if (a->size != b->size)
         return false;
     uint32_t i = 0, j = 0;
@@ -94,8 +89,7 @@ static bool blob_equal(const struct journal_blob *a, const struct journal_blob *
     return true;
 }
 
-bool record_equal(const struct journal_record *a, const struct journal_record *b)
-{
+bool record_equal(const struct journal_record *a, const struct journal_record *b) {
     if (a->type != b->type || a->guest != b->guest || a->code != b->code || a->time_ns != b->time_ns ||
         a->clock != b->clock || a->nvals != b->nvals || a->nblobs != b->nblobs)
         return false;

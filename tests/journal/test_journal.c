@@ -9,8 +9,7 @@
 #include "journal/crc32c.h"
 #include "records.h"
 
-static void crc_known_values(void **state)
-{
+static void crc_known_values(void **state) {
     (void)state;
     /* RFC 3720, B.4 */
     uint8_t b[32];
@@ -25,8 +24,7 @@ static void crc_known_values(void **state)
     assert_int_equal(journal_crc32c(journal_crc32c(0, b, 13), b + 13, 19), 0x46dd794eu);
 }
 
-static void crc_table_agrees_with_instruction(void **state)
-{
+static void crc_table_agrees_with_instruction(void **state) {
     (void)state;
     if (!crc32c_has_sse42())
         skip();
@@ -39,14 +37,14 @@ static void crc_table_agrees_with_instruction(void **state)
             uint32_t reg = (uint32_t)prng_next(&p);
             assert_int_equal(crc32c_sse42(reg, b + from, n), crc32c_table(reg, b + from, n));
             uint32_t r1 = reg, r2 = reg;
-            assert_int_equal(crc32c_running_sse42(&r1, b, from, from + n), crc32c_running_table(&r2, b, from, from + n));
+            assert_int_equal(crc32c_running_sse42(&r1, b, from, from + n),
+                             crc32c_running_table(&r2, b, from, from + n));
             assert_int_equal(r1, r2);
         }
 }
 
 /* However a block grew, its checksum is the same; and its length is part of it. */
-static void crc_of_growing_block(void **state)
-{
+static void crc_of_growing_block(void **state) {
     (void)state;
     struct prng p = {5};
     uint8_t b[512];
@@ -67,8 +65,7 @@ static void crc_of_growing_block(void **state)
 }
 
 /* Encodes n random records into one block; answers its size. */
-static size_t encode(struct journal_encoder *enc, struct record_gen *g, uint8_t *block, size_t cap, unsigned n)
-{
+static size_t encode(struct journal_encoder *enc, struct record_gen *g, uint8_t *block, size_t cap, unsigned n) {
     struct journal_record r;
     uint8_t *p = block;
     for (unsigned i = 0; i < n; i++) {
@@ -81,8 +78,7 @@ static size_t encode(struct journal_encoder *enc, struct record_gen *g, uint8_t 
     return (size_t)(p - block);
 }
 
-static void round_trip(void **state)
-{
+static void round_trip(void **state) {
     (void)state;
     enum { CAP = 4 << 20, N = 2000 };
     uint8_t *block = mem_alloc(CAP);
@@ -115,14 +111,17 @@ static void round_trip(void **state)
 }
 
 /* The reason for all the prediction: a call and its return cost four bytes beside the payload. */
-static void repetitive_calls_are_small(void **state)
-{
+static void repetitive_calls_are_small(void **state) {
     (void)state;
     enum { CAP = 1 << 20, N = 1000 };
     uint8_t *block = mem_alloc(CAP), *p = block, payload[16] = {0};
     struct journal_encoder *enc = journal_encoder_new();
     struct iovec piece = {payload, sizeof payload};
-    struct journal_record call = {.type = JOURNAL_CALL, .code = 30, .nvals = 4, .vals = {5, 1024, 1, 2048}, .nblobs = 1,
+    struct journal_record call = {.type = JOURNAL_CALL,
+                                  .code = 30,
+                                  .nvals = 4,
+                                  .vals = {5, 1024, 1, 2048},
+                                  .nblobs = 1,
                                   .blobs = {{&piece, 1, 16}}};
     struct journal_record ret = {.type = JOURNAL_RETURN, .code = 30, .nvals = 2, .vals = {0, 16}};
     for (int i = 0; i < N; i++) {
@@ -137,8 +136,7 @@ static void repetitive_calls_are_small(void **state)
 }
 
 /* No prefix and no flipped bit may crash the decoder; a cut record is an error, never half a record. */
-static void hostile_blocks(void **state)
-{
+static void hostile_blocks(void **state) {
     (void)state;
     enum { CAP = 1 << 20 };
     uint8_t *block = mem_alloc(CAP);
@@ -181,8 +179,7 @@ static void hostile_blocks(void **state)
     mem_free(block);
 }
 
-static void frames(void **state)
-{
+static void frames(void **state) {
     (void)state;
     struct journal_packer *packer = journal_packer_new();
     struct journal_unpacker *unpacker = journal_unpacker_new();
@@ -193,8 +190,12 @@ static void frames(void **state)
         uint8_t *plain = mem_alloc(size), *back = mem_alloc(size), header[JOURNAL_FRAME_HEADER];
         for (size_t k = 0; k < size; k++)
             plain[k] = i % 3 == 0 ? 7 : (uint8_t)(prng_next(&p) & (i % 3 == 1 ? 0x07 : 0xff));
-        struct journal_frame f = {.block_size = (uint32_t)size, .nrecords = 1, .first_record = 5, .first_time_ns = 6,
-                                  .last_time_ns = 7}, g;
+        struct journal_frame f = {.block_size = (uint32_t)size,
+                                  .nrecords = 1,
+                                  .first_record = 5,
+                                  .first_time_ns = 6,
+                                  .last_time_ns = 7},
+                             g;
         struct span stored;
         journal_pack(packer, &f, SPAN(plain, size), header, &stored);
         assert_true(stored.size == f.stored_size && f.plain_size == size);
@@ -229,12 +230,15 @@ static void frames(void **state)
     journal_unpacker_free(unpacker);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crc_known_values), cmocka_unit_test(crc_table_agrees_with_instruction),
-        cmocka_unit_test(crc_of_growing_block), cmocka_unit_test(round_trip),
-        cmocka_unit_test(repetitive_calls_are_small), cmocka_unit_test(hostile_blocks), cmocka_unit_test(frames),
+        cmocka_unit_test(crc_known_values),
+        cmocka_unit_test(crc_table_agrees_with_instruction),
+        cmocka_unit_test(crc_of_growing_block),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(repetitive_calls_are_small),
+        cmocka_unit_test(hostile_blocks),
+        cmocka_unit_test(frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
