@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum status reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
+enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
                         ...) {
     char text[400];
     va_list ap;
@@ -30,9 +30,9 @@ void reader_note_torn(struct store_reader *r, const char *fmt, ...) {
 
 static enum status bad_block(const struct store_reader *r, struct err *e, const char *what) {
     if (r->source == SOURCE_SEGMENT)
-        return reader_fail(r, e, ST_CORRUPT, r->block_name, "frame at byte %" PRIu64 ", record %" PRIu64 ": %s",
+        return store_reader_fail(r, e, ST_CORRUPT, r->block_name, "frame at byte %" PRIu64 ", record %" PRIu64 ": %s",
                            r->block_offset, r->next, what);
-    return reader_fail(r, e, ST_CORRUPT, "tail", "record %" PRIu64 ": %s", r->next, what);
+    return store_reader_fail(r, e, ST_CORRUPT, "tail", "record %" PRIu64 ": %s", r->next, what);
 }
 
 /* The next record of the block; ST_END at its end. */
@@ -127,7 +127,7 @@ static enum status check_passage(struct store_reader *r, const struct reader_seg
         return ST_OK;
     if (from->problem.status != ST_OK)
         return err_set(e, from->problem.status, "%s", from->problem.text);
-    return reader_fail(r, e, ST_TRUNCATED, from->name,
+    return store_reader_fail(r, e, ST_TRUNCATED, from->name,
                        "at byte %" PRIu64 " (record %" PRIu64 "): the file ends without its "
                        "index",
                        from->file_size, n);
@@ -165,7 +165,7 @@ static enum status at_end(struct store_reader *r, uint64_t n, bool live, enum st
         return ST_END;
     if (!s)
         return lost(r, n, n + 1, e);
-    return reader_fail(r, e, ST_TRUNCATED, s->name,
+    return store_reader_fail(r, e, ST_TRUNCATED, s->name,
                        "the run goes on after record %" PRIu64 ", but neither the next segment "
                        "nor the tail is there",
                        s->end_record - 1);
@@ -220,7 +220,7 @@ static enum status check_structure(struct store_reader *r, bool live, struct err
         if (i == 0 && s->first_record > first)
             return lost(r, first, s->first_record, e);
         if (!last && !s->complete)
-            return reader_fail(r, e, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends without its index",
+            return store_reader_fail(r, e, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends without its index",
                                s->file_size);
         if (!last && s->end_record != s[1].first_record)
             return lost(r, s->end_record, s[1].first_record, e);

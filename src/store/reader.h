@@ -76,7 +76,7 @@ struct store_reader {
 };
 
 /* An error with the file's path in front. */
-enum status reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
+enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
                         ...) __attribute__((format(printf, 5, 6)));
 void reader_note_torn(struct store_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

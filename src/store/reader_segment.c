@@ -47,23 +47,23 @@ static enum status walk_block(struct store_reader *r, const struct reader_segmen
         bool cut = have < sizeof header && journal_frame_starts(SPAN(header, have));
         struct err why = ERR_INIT;
         if (!cut && have < sizeof header)
-            return reader_fail(r, e, ST_CORRUPT, s->name,
+            return store_reader_fail(r, e, ST_CORRUPT, s->name,
                                "at byte %" PRIu64 " (record %" PRIu64 "): no frame begins here", at, record);
         if (!cut && journal_frame_parse(header, &f, &why) != ST_OK)
-            return reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 " (record %" PRIu64 "): %s", at, record,
+            return store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 " (record %" PRIu64 "): %s", at, record,
                                why.text);
         if (cut || f.stored_size > left - sizeof header)
-            return reader_fail(r, e, ST_TRUNCATED, s->name,
+            return store_reader_fail(r, e, ST_TRUNCATED, s->name,
                                "at byte %" PRIu64 ": the file ends within the frame that begins at byte %" PRIu64,
                                limit, at);
         if (done == 0)
             *first = f;
         if (f.first_record != record)
-            return reader_fail(r, e, ST_CORRUPT, s->name,
+            return store_reader_fail(r, e, ST_CORRUPT, s->name,
                                "at byte %" PRIu64 ": record %" PRIu64 " where %" PRIu64 " should be", at,
                                f.first_record, record);
         if (f.block_offset != done || f.block_size != first->block_size || f.nrecords != first->nrecords)
-            return reader_fail(r, e, ST_CORRUPT, s->name,
+            return store_reader_fail(r, e, ST_CORRUPT, s->name,
                                "at byte %" PRIu64 " (record %" PRIu64 "): a frame out of place", at, record);
         at += sizeof header;
         if (load) {
@@ -72,7 +72,7 @@ static enum status walk_block(struct store_reader *r, const struct reader_segmen
                 return io_fail(r, s, rc, e);
             must(buf_reserve(&r->block, f.plain_size));
             if (journal_unpack(r->unpacker, &f, r->stored, r->block.data + r->block.size, &why) != ST_OK)
-                return reader_fail(r, e, ST_CORRUPT, s->name,
+                return store_reader_fail(r, e, ST_CORRUPT, s->name,
                                    "at byte %" PRIu64 " (records %" PRIu64 " to %" PRIu64 "): %s", at - sizeof header,
                                    f.first_record, f.first_record + f.nrecords - 1, why.text);
             r->block.size += f.plain_size;
@@ -97,7 +97,7 @@ static void add_entry(struct reader_segment *s, struct segment_entry entry) {
 }
 
 static void problem(struct store_reader *r, struct reader_segment *s, enum status st, const struct err *why) {
-    reader_fail(r, &s->problem, st, s->name, "%s", why->text);
+    store_reader_fail(r, &s->problem, st, s->name, "%s", why->text);
 }
 
 static void read_header(struct store_reader *r, struct reader_segment *s, int fd) {
@@ -105,7 +105,7 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
     struct err why = ERR_INIT;
     uint32_t size;
     if (s->file_size < sizeof fixed) {
-        reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
+        store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
                     s->file_size);
         return;
     }
@@ -120,7 +120,7 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
         return;
     }
     if (size > s->file_size) {
-        reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
+        store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
                     s->file_size);
         return;
     }
@@ -135,9 +135,9 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
     else if ((st = segment_header_parse(SPAN(bytes, size), first ? &r->arena : &scratch, &h, &why)) != ST_OK)
         problem(r, s, st, &why);
     else if (memcmp(&h.info.id, &r->id, sizeof r->id) != 0)
-        reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 16: it belongs to another run");
+        store_reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 16: it belongs to another run");
     else if (h.first_record != s->first_record)
-        reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 40: it was renamed: its first record is %" PRIu64,
+        store_reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 40: it was renamed: its first record is %" PRIu64,
                     h.first_record);
     else {
         s->readable = true;
@@ -183,7 +183,7 @@ static void scan(struct store_reader *r, struct reader_segment *s, int fd) {
             bool index = store_read_at(r->store, fd, b, n, s->scanned) == 0 && segment_index_starts(SPAN(b, n));
             if (index) {
                 err_clear(&s->problem);
-                reader_fail(r, &s->problem, ST_TRUNCATED, s->name,
+                store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name,
                             "at byte %" PRIu64 ": the index that begins at byte %" PRIu64 " is cut or damaged",
                             s->file_size, s->scanned);
             }
@@ -228,11 +228,11 @@ enum status reader_segment_index(struct store_reader *r, struct reader_segment *
     if (rc < 0)
         st = io_fail(r, s, rc, e);
     else if ((st = segment_index_parse(SPAN(bytes, size), &s->trailer, entries, &why)) != ST_OK)
-        reader_fail(r, e, st, s->name, "at byte %" PRIu64 ": %s", s->trailer.index_offset, why.text);
+        store_reader_fail(r, e, st, s->name, "at byte %" PRIu64 ": %s", s->trailer.index_offset, why.text);
     else if (s->trailer.nentries
                  ? entries[0].offset != s->header_size
                  : s->trailer.index_offset != s->header_size || s->trailer.end_record != s->first_record)
-        st = reader_fail(r, e, ST_CORRUPT, s->name, "at byte %u: a gap behind the header", s->header_size);
+        st = store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %u: a gap behind the header", s->header_size);
     mem_free(bytes);
     if (st != ST_OK) {
         mem_free(entries);
@@ -270,7 +270,7 @@ enum status reader_segment_load(struct store_reader *r, struct reader_segment *s
     if (st != ST_OK)
         return st;
     if (end != limit || f.first_time_ns != at->first_time_ns || f.first_record + f.nrecords != end_record)
-        return reader_fail(r, e, ST_CORRUPT, s->name,
+        return store_reader_fail(r, e, ST_CORRUPT, s->name,
                            "at byte %" PRIu64 " (record %" PRIu64 "): not the frame that the "
                            "index says",
                            at->offset, f.first_record);
@@ -283,7 +283,7 @@ enum status reader_segment_load(struct store_reader *r, struct reader_segment *s
     journal_decoder_reset(r->decoder, f.first_record, f.first_time_ns);
     st = reader_skip_to(r, n, e);
     if (st == ST_END)
-        st = reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 ": the frame lacks record %" PRIu64, at->offset,
+        st = store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 ": the frame lacks record %" PRIu64, at->offset,
                          r->next);
     return st;
 }

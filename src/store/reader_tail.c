@@ -18,13 +18,13 @@ static enum status read_page(struct store_reader *r, uint8_t page[TAIL_PAGE], st
     if (rc < 0)
         return io_fail(r, rc, e);
     if (stat.size < TAIL_PAGE)
-        return reader_fail(r, e, ST_TRUNCATED, "tail", "%" PRIu64 " bytes long, not %d", stat.size, TAIL_SIZE);
+        return store_reader_fail(r, e, ST_TRUNCATED, "tail", "%" PRIu64 " bytes long, not %d", stat.size, TAIL_SIZE);
     enum status st = tail_header_check(page, stat.size, &r->id, &why);
-    return st == ST_OK ? ST_OK : reader_fail(r, e, st, "tail", "%s", why.text);
+    return st == ST_OK ? ST_OK : store_reader_fail(r, e, st, "tail", "%s", why.text);
 }
 
 static enum status bad_block(const struct store_reader *r, struct err *e, unsigned i, const char *what) {
-    return reader_fail(r, e, ST_CORRUPT, "tail", "block %u, header at byte %zu: %s", i,
+    return store_reader_fail(r, e, ST_CORRUPT, "tail", "block %u, header at byte %zu: %s", i,
                        TAIL_HEADER + i * sizeof(struct tail_block), what);
 }
 
@@ -93,7 +93,7 @@ static enum status read_block(struct store_reader *r, const struct tail_block *b
         r->block_state = 0; /* never continued */
         return ST_OK;
     }
-    return reader_fail(r, e, ST_CORRUPT, "tail",
+    return store_reader_fail(r, e, ST_CORRUPT, "tail",
                        "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does not match", i,
                        tail_data_offset(i), tail_data_offset(i) + size, b->first_record);
 }
@@ -143,7 +143,7 @@ static void check_open(struct store_reader *r, const struct tail_block *b, unsig
     uint32_t size = (uint32_t)b->commit;
     if (!vouches(b->commit, b, seq, data, TAIL_BLOCK_SIZE)) {
         bool durable = b->durable && (uint32_t)b->durable > 0 && vouches(b->durable, b, seq, data, TAIL_BLOCK_SIZE);
-        reader_fail(r, e, ST_CORRUPT, "tail",
+        store_reader_fail(r, e, ST_CORRUPT, "tail",
                     "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does "
                     "not match%s",
                     i, tail_data_offset(i), tail_data_offset(i) + size, b->first_record,
@@ -178,7 +178,7 @@ static void check_block(struct store_reader *r, const uint8_t *map, unsigned i) 
     else if (!vouches(b->commit, b, seq, data, 0) || b->durable)
         bad_block(r, &r->tail_problem, i, "the checksum does not match");
     else if (!all_zero(data, TAIL_BLOCK_SIZE))
-        reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "block %u, bytes %zu to %zu: it should be empty", i,
+        store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "block %u, bytes %zu to %zu: it should be empty", i,
                     tail_data_offset(i), tail_data_offset(i) + TAIL_BLOCK_SIZE);
 }
 
@@ -193,7 +193,7 @@ void reader_tail_check(struct store_reader *r) {
     else {
         size_t used = TAIL_HEADER + TAIL_NBLOCKS * sizeof(struct tail_block);
         if (!all_zero(map + used, TAIL_PAGE - used))
-            reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "bytes %zu to %d: they should be zero", used,
+            store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "bytes %zu to %d: they should be zero", used,
                         TAIL_PAGE);
         for (unsigned i = 0; i < TAIL_NBLOCKS; i++)
             check_block(r, map, i);
