@@ -1,0 +1,1 @@
+(module (import "env" "emscripten_notify" (func (param i32))) (func (export "_start")))

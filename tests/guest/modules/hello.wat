@@ -1,0 +1,10 @@
+;; Writes "hello, world\n" in three pieces, one of them empty, and exits with 3.
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "hello, world\n")
+  (data (i32.const 32) "\00\00\00\00\07\00\00\00" "\00\00\00\00\00\00\00\00" "\07\00\00\00\06\00\00\00")
+  (func (export "_start")
+    (drop (call $fd_write (i32.const 1) (i32.const 32) (i32.const 3) (i32.const 64)))
+    (call $proc_exit (i32.const 3))))
