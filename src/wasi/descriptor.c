@@ -8,8 +8,7 @@
 static const uint64_t stream_rights = R(FD_DATASYNC) | R(FD_READ) | R(FD_FDSTAT_SET_FLAGS) | R(FD_SYNC) | R(FD_WRITE) |
                                       R(FD_FILESTAT_GET) | R(POLL_FD_READWRITE);
 static const uint64_t device_rights = stream_rights | R(FD_SEEK) | R(FD_TELL) | R(FD_ADVISE);
-static const uint64_t file_rights =
-    device_rights | R(FD_ALLOCATE) | R(FD_FILESTAT_SET_SIZE) | R(FD_FILESTAT_SET_TIMES);
+static const uint64_t file_rights = device_rights | R(FD_ALLOCATE) | R(FD_FILESTAT_SET_SIZE) | R(FD_FILESTAT_SET_TIMES);
 static const uint64_t directory_rights =
     R(FD_DATASYNC) | R(FD_FDSTAT_SET_FLAGS) | R(FD_SYNC) | R(FD_ADVISE) | R(PATH_CREATE_DIRECTORY) |
     R(PATH_CREATE_FILE) | R(PATH_LINK_SOURCE) | R(PATH_LINK_TARGET) | R(PATH_OPEN) | R(FD_READDIR) | R(PATH_READLINK) |

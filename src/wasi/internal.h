@@ -1,7 +1,7 @@
 /* internal.h: what the files of wasi share.
  *
- * Inside, results are the world's: 0 or a count, a negative errno.h code, PARKED or NOTCAPABLE; wasi_answer turns them into what a
- * call answers. */
+ * Inside, results are the world's: 0 or a count, a negative errno.h code, PARKED or NOTCAPABLE; wasi_answer turns them
+ * into what a call answers. */
 #ifndef AEON_WASI_INTERNAL_H
 #define AEON_WASI_INTERNAL_H
 
@@ -23,11 +23,11 @@ struct listing;
 /* An open descriptor. */
 struct desc {
     bool open;
-    bool waits;      /* reading or writing may have to wait: neither file nor directory */
-    bool borrowed;   /* the handle outlives the descriptor */
-    bool preopened;  /* a grant's own directory */
+    bool waits;     /* reading or writing may have to wait: neither file nor directory */
+    bool borrowed;  /* the handle outlives the descriptor */
+    bool preopened; /* a grant's own directory */
     uint8_t filetype;
-    uint16_t flags;  /* WASI_FDFLAG_... as the program sees them */
+    uint16_t flags;                   /* WASI_FDFLAG_... as the program sees them */
     bool sync_after, sync_data_after; /* flags that the world could not set on an open file */
     int handle;
     uint64_t applicable; /* rights that make sense for what is open */

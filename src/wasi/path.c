@@ -196,8 +196,7 @@ int64_t wasi_path_create_directory(struct wasi *w, struct abi_path_create_direct
     struct target t;
     int64_t r = take_to_change(w, &t, a->fd, R(PATH_CREATE_DIRECTORY), a->path, "path_create_directory");
     if (r == 0)
-        r = refused(w, &t, "path_create_directory",
-                    OP(w, make_dir, t.dir->handle, t.path.text, WORLD_BENEATH, 0777));
+        r = refused(w, &t, "path_create_directory", OP(w, make_dir, t.dir->handle, t.path.text, WORLD_BENEATH, 0777));
     return wasi_answer(r);
 }
 
@@ -206,8 +205,7 @@ int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_direct
     struct target t;
     int64_t r = take_to_change(w, &t, a->fd, R(PATH_REMOVE_DIRECTORY), a->path, "path_remove_directory");
     if (r == 0)
-        r = refused(w, &t, "path_remove_directory",
-                    OP(w, remove, t.dir->handle, t.path.text, WORLD_BENEATH, true));
+        r = refused(w, &t, "path_remove_directory", OP(w, remove, t.dir->handle, t.path.text, WORLD_BENEATH, true));
     return wasi_answer(r);
 }
 

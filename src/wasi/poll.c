@@ -143,18 +143,18 @@ static int64_t poll_oneoff(struct wasi *w, struct abi_mem in, struct abi_mem *ou
 }
 
 /* Guest memory is unaligned and may change under us: copy first. */
-#define READER(name, layout)                                                                                          \
+#define READER(name, layout)                                                                                           \
     static void name(struct wasi *w, const uint8_t *in, struct subscription *s, struct world_poll *polls, int *npolls) \
-    {                                                                                                                 \
-        layout r;                                                                                                     \
-        memcpy(&r, in, sizeof r);                                                                                     \
-        *s = (struct subscription){.userdata = r.userdata, .type = r.type};                                           \
-        if (r.type == WASI_EVENT_CLOCK)                                                                               \
-            s->error = clock_deadline(w, r.u.clock.id, r.u.clock.timeout, r.u.clock.flags, &s->deadline_ns);          \
-        else if (r.type == WASI_EVENT_FD_READ || r.type == WASI_EVENT_FD_WRITE)                                       \
-            file_poll(w, r.u.fd, s, polls, npolls);                                                                   \
-        else                                                                                                          \
-            s->error = WASI_EINVAL;                                                                                   \
+    {                                                                                                                  \
+        layout r;                                                                                                      \
+        memcpy(&r, in, sizeof r);                                                                                      \
+        *s = (struct subscription){.userdata = r.userdata, .type = r.type};                                            \
+        if (r.type == WASI_EVENT_CLOCK)                                                                                \
+            s->error = clock_deadline(w, r.u.clock.id, r.u.clock.timeout, r.u.clock.flags, &s->deadline_ns);           \
+        else if (r.type == WASI_EVENT_FD_READ || r.type == WASI_EVENT_FD_WRITE)                                        \
+            file_poll(w, r.u.fd, s, polls, npolls);                                                                    \
+        else                                                                                                           \
+            s->error = WASI_EINVAL;                                                                                    \
     }
 READER(read_subscription, struct wasi_subscription)
 READER(read_unstable_subscription, struct wasi_unstable_subscription)

@@ -18,11 +18,11 @@ struct entry {
 };
 
 struct listing {
-    uint64_t end;     /* the cookie after the last entry */
-    bool complete;    /* and there is nothing there */
+    uint64_t end;  /* the cookie after the last entry */
+    bool complete; /* and there is nothing there */
     uint32_t n, cap;
-    uint32_t hint;    /* where the next request probably begins */
-    uint32_t used;    /* of names */
+    uint32_t hint; /* where the next request probably begins */
+    uint32_t used; /* of names */
     struct entry *entries;
     char names[WINDOW_BYTES];
 };

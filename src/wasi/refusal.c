@@ -54,8 +54,10 @@ int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call
     if (OP(w, stat_at, d->handle, path, WORLD_BENEATH, &st) != -EPERM)
         return r;
     struct wasi_path full;
-    wasi_refuse(w, "%s %s: leads out of what was given as --dir %s:%s; to allow it, give the directory it leads to "
-                "with --dir HOST:GUEST", call, wasi_full_path(&full, d, path), d->grant->host, d->grant->guest);
+    wasi_refuse(w,
+                "%s %s: leads out of what was given as --dir %s:%s; to allow it, give the directory it leads to "
+                "with --dir HOST:GUEST",
+                call, wasi_full_path(&full, d, path), d->grant->host, d->grant->guest);
     return r;
 }
 

@@ -82,11 +82,11 @@ void wasi_free(struct wasi *w)
 
 static enum status grant_failed(struct err *e, const char *host, int64_t r)
 {
-    enum status s = r == -ENOENT                      ? ST_NOT_FOUND
-                    : r == -EACCES || r == -EPERM     ? ST_DENIED
-                    : r == -EMFILE || r == -ENFILE    ? ST_LIMIT
-                    : r == -ENOTDIR                   ? ST_INVALID
-                                                      : ST_IO;
+    enum status s = r == -ENOENT                   ? ST_NOT_FOUND
+                    : r == -EACCES || r == -EPERM  ? ST_DENIED
+                    : r == -EMFILE || r == -ENFILE ? ST_LIMIT
+                    : r == -ENOTDIR                ? ST_INVALID
+                                                   : ST_IO;
     return err_set(e, s, "cannot give the directory %s to the program: %s", host, abi_errno_words(wasi_errno_of(r)));
 }
 

@@ -1,4 +1,5 @@
-/* wasi.h: WASI preview 1 and its predecessor over a world: what a program may touch, and the functions by which it does.
+/* wasi.h: WASI preview 1 and its predecessor over a world: what a program may touch, and the functions by which it
+ * does.
  *
  * Nothing is given by default: no directory, no environment, no network; only the descriptors 0, 1 and 2 of the world.
  * What a program asked for and was not given is remembered with the flag that would have given it (wasi_refusals). */
@@ -19,7 +20,8 @@ void wasi_free(struct wasi *w);
 
 /* ---- what the program is given; before it runs ---- */
 
-/* The directory `host` of the world, to be seen as `guest`. ST_NOT_FOUND, ST_DENIED, ST_INVALID (no directory), ST_LIMIT. */
+/* The directory `host` of the world, to be seen as `guest`. ST_NOT_FOUND, ST_DENIED, ST_INVALID (no directory),
+ * ST_LIMIT. */
 NODISCARD enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e);
 /* A socket of the world's, which the program then owns: a listener may accept, another one send and receive. */
 NODISCARD enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct err *e);

@@ -41,29 +41,29 @@ struct world_stat {
 };
 
 enum { /* open flags */
-    WORLD_READ = 1,
-    WORLD_WRITE = 2,
-    WORLD_CREATE = 4,
-    WORLD_EXCLUSIVE = 8,
-    WORLD_TRUNCATE = 16,
-    WORLD_APPEND = 32,
-    WORLD_NONBLOCK = 64,
-    WORLD_DSYNC = 128,
-    WORLD_RSYNC = 256,
-    WORLD_SYNC = 512,
-    WORLD_DIRECTORY_ONLY = 1024,
-    WORLD_NOFOLLOW = 2048, /* the last component must not be a symbolic link */
-    WORLD_BENEATH = 4096,  /* no component, `..` or symbolic link may leave `dir`: -EPERM */
-    WORLD_PATH = 8192,     /* only a place in the tree, neither read nor written */
+       WORLD_READ = 1,
+       WORLD_WRITE = 2,
+       WORLD_CREATE = 4,
+       WORLD_EXCLUSIVE = 8,
+       WORLD_TRUNCATE = 16,
+       WORLD_APPEND = 32,
+       WORLD_NONBLOCK = 64,
+       WORLD_DSYNC = 128,
+       WORLD_RSYNC = 256,
+       WORLD_SYNC = 512,
+       WORLD_DIRECTORY_ONLY = 1024,
+       WORLD_NOFOLLOW = 2048, /* the last component must not be a symbolic link */
+       WORLD_BENEATH = 4096,  /* no component, `..` or symbolic link may leave `dir`: -EPERM */
+       WORLD_PATH = 8192,     /* only a place in the tree, neither read nor written */
 };
 
 enum { WORLD_CWD = -100 }; /* a `dir` meaning the process's own directory; never with WORLD_BENEATH */
 
 enum { /* which times to set, and to what; see set_times */
-    WORLD_ATIM = 1,
-    WORLD_ATIM_NOW = 2,
-    WORLD_MTIM = 4,
-    WORLD_MTIM_NOW = 8,
+       WORLD_ATIM = 1,
+       WORLD_ATIM_NOW = 2,
+       WORLD_MTIM = 4,
+       WORLD_MTIM_NOW = 8,
 };
 
 enum { WORLD_SHUT_RD = 1, WORLD_SHUT_WR = 2 };
@@ -73,9 +73,9 @@ enum { WORLD_RECV_PEEK = 1, WORLD_RECV_WAITALL = 2, WORLD_RECV_TRUNCATED = 4 /* 
 enum { WORLD_READABLE = 1, WORLD_WRITABLE = 2, WORLD_HANGUP = 4, WORLD_ERROR = 8 };
 struct world_poll {
     int fd;
-    uint32_t want;    /* WORLD_READABLE, WORLD_WRITABLE */
-    uint32_t got;     /* out: what holds */
-    uint64_t nbytes;  /* out: readable bytes where the kernel tells, else 0 */
+    uint32_t want;   /* WORLD_READABLE, WORLD_WRITABLE */
+    uint32_t got;    /* out: what holds */
+    uint64_t nbytes; /* out: readable bytes where the kernel tells, else 0 */
 };
 
 struct world_dirent {

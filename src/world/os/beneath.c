@@ -1,7 +1,7 @@
 /* beneath.c: opening a path that must not leave a directory.
  *
- * The kernel does it in one call where it has openat2(2). It refuses with EXDEV what would leave, and with EAGAIN when a
- * rename nearby makes it unsure about a `..`; after some attempts, and on kernels without the call, we walk: every
+ * The kernel does it in one call where it has openat2(2). It refuses with EXDEV what would leave, and with EAGAIN when
+ * a rename nearby makes it unsure about a `..`; after some attempts, and on kernels without the call, we walk: every
  * component is opened from the handle of the directory before it and never through a symbolic link, whose text is put
  * in front of what is left of the path instead.  `..` goes back to the handle we came from, not to where the kernel
  * thinks the parent is by now, so that no rename can lead the walk above its start. */
@@ -17,17 +17,17 @@
 #include <unistd.h>
 
 enum {
-    LINKS_MAX = 40,     /* the kernel's own bound */
-    ATTEMPTS_MAX = 64,  /* of openat2 while others rename */
+    LINKS_MAX = 40,    /* the kernel's own bound */
+    ATTEMPTS_MAX = 64, /* of openat2 while others rename */
     DEPTH_MAX = PATH_MAX / 2,
 };
 
 struct walk {
-    int depth;           /* handles in dirs; dirs[0] is the start and not ours */
-    int links;           /* symbolic links followed so far */
-    const char *rest;    /* in one of `text` */
+    int depth;        /* handles in dirs; dirs[0] is the start and not ours */
+    int links;        /* symbolic links followed so far */
+    const char *rest; /* in one of `text` */
     char text[2][2 * PATH_MAX];
-    int which;           /* the text that `rest` lies in */
+    int which; /* the text that `rest` lies in */
     int dirs[DEPTH_MAX + 1];
 };
 

@@ -2,8 +2,8 @@
  *
  * Reads and writes are one system call and nothing else once it is known that the descriptor cannot wait (a regular
  * file, or something we opened non-blocking).  Descriptors that came from elsewhere may wait, and their open file
- * description may be shared with a shell, so that O_NONBLOCK is not ours to set: sockets and pipes are asked per call,
- * the rest (terminals, devices) only after poll(2) said that they are ready. */
+ * description may be shared with a shell, so that O_NONBLOCK is not ours to set: sockets and pipes are told per call,
+ * terminals are opened a second time, and the rest is only touched after poll(2) said that it is ready. */
 #include "world/os/internal.h"
 
 #include "base/must.h"
@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,6 +22,20 @@
 #include <unistd.h>
 
 /* ---- reading and writing ---- */
+
+/* Opens the terminal on `fd` once more, for ourselves. */
+static bool open_again(struct os *os, int fd)
+{
+    int none = -1;
+    if (atomic_load(&os->tty[fd]) < 0) {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        int tty = open(path, (fcntl(fd, F_GETFL) & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (tty >= 0 && !atomic_compare_exchange_strong(&os->tty[fd], &none, tty))
+            close(tty); /* another thread was faster */
+    }
+    return atomic_load(&os->tty[fd]) >= 0;
+}
 
 static enum access access_look(struct os *os, int fd)
 {
@@ -36,6 +51,8 @@ static enum access access_look(struct os *os, int fd)
         a = ACCESS_SOCKET;
     else if (S_ISFIFO(st.st_mode))
         a = ACCESS_PIPE;
+    else if (fd <= 2 && isatty(fd) && open_again(os, fd))
+        a = ACCESS_TTY;
     if (fd < ACCESS_FDS)
         atomic_store_explicit(&os->access[fd], (uint8_t)a, memory_order_relaxed);
     return a;
@@ -87,7 +104,9 @@ static int64_t read_careful(struct os *os, enum access a, int fd, const struct i
             return r < 0 ? -errno : r;
         atomic_store(&os->no_pipe_nowait, true);
     }
-    if (!ready(fd, POLLIN))
+    if (a == ACCESS_TTY)
+        fd = os->tty[fd];
+    else if (!ready(fd, POLLIN))
         return -EAGAIN;
     ssize_t r = readv(fd, iov, n);
     return r < 0 ? -errno : r;
@@ -102,6 +121,10 @@ static int64_t write_careful(struct os *os, enum access a, int fd, const struct 
         if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
             return r < 0 ? -errno : r;
         atomic_store(&os->no_pipe_nowait, true);
+    }
+    if (a == ACCESS_TTY) {
+        ssize_t r = writev(os->tty[fd], iov, n);
+        return r < 0 ? -errno : r;
     }
     if (!ready(fd, POLLOUT))
         return -EAGAIN;

@@ -14,6 +14,7 @@ enum access {
     ACCESS_DIRECT, /* never waits (files), or says EAGAIN by itself (non-blocking) */
     ACCESS_SOCKET, /* blocking socket: MSG_DONTWAIT */
     ACCESS_PIPE,   /* blocking pipe: RWF_NOWAIT */
+    ACCESS_TTY,    /* blocking terminal on 0, 1 or 2: a second, non-blocking opening of it */
     ACCESS_ASK,    /* ask for readiness first */
 };
 
@@ -24,6 +25,7 @@ struct os {
     int wake_fd; /* eventfd */
     atomic_bool no_openat2;
     atomic_bool no_pipe_nowait; /* the kernel's pipes do not know RWF_NOWAIT */
+    atomic_int tty[3];          /* second openings; -1: none */
     _Atomic uint8_t *access;    /* enum access by descriptor; pages appear when touched */
 };
 

@@ -82,6 +82,9 @@ static void os_free(struct world *w)
 {
     struct os *os = os_of(w);
     close(os->wake_fd);
+    for (int i = 0; i < 3; i++)
+        if (os->tty[i] >= 0)
+            close(os->tty[i]);
     munmap((void *)os->access, ACCESS_FDS);
     mem_free(os);
 }
@@ -147,6 +150,8 @@ struct world *world_os_new(void)
 {
     struct os *os = mem_zalloc(sizeof *os);
     os->world.ops = &ops;
+    for (int i = 0; i < 3; i++)
+        atomic_init(&os->tty[i], -1);
     os->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(os->wake_fd >= 0);
     os->access = mmap(NULL, ACCESS_FDS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
