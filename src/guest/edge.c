@@ -17,8 +17,6 @@ struct edge *edge_new(const struct edge_options *o)
     e->source = o->source;
     e->observe = o->observe;
     e->observe_ctx = o->observe_ctx;
-    if (e->mode == EDGE_RECORD)
-        e->started_ns = world_now(e->world, WORLD_MONOTONIC);
     return e;
 }
 

@@ -127,12 +127,18 @@ static void watch(void *arg)
     w->ops->wake(w);
 }
 
-static void begin_watch(struct guest *g)
+/* The run's time begins when the guest does. */
+static void begin(struct guest *g)
 {
     struct world *w = g->edge->world;
-    if (g->time_ms == 0 || g->watch || !w || g->edge->mode == EDGE_REPLAY)
+    if (g->begun || !w)
         return;
-    g->deadline_ns = world_now(w, WORLD_MONOTONIC) + g->time_ms * 1000000;
+    g->begun = true;
+    uint64_t now = world_now(w, WORLD_MONOTONIC);
+    g->edge->started_ns = now;
+    if (g->time_ms == 0 || g->edge->mode == EDGE_REPLAY)
+        return;
+    g->deadline_ns = now + g->time_ms * 1000000;
     g->watch = w->ops->worker_new(w, watch, g, WATCH_MS);
 }
 
@@ -323,7 +329,7 @@ enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *va
 {
     must(!g->over);
     *value = 0;
-    begin_watch(g);
+    begin(g);
     bool replay = g->edge->mode == EDGE_REPLAY;
     for (;;) {
         if (!g->calling) {

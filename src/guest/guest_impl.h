@@ -18,7 +18,7 @@ struct guest {
     struct wasm_func *phases[GUEST_MAX_PHASES]; /* what is called, in order: start function, _initialize, _start */
     uint32_t nphases, phase;
     bool calling; /* the phase's call has begun */
-    bool over;
+    bool begun, over;
 
     uint64_t fuel_ticks, time_ms, deadline_ns;
     struct world_worker *watch; /* looks at the deadline */
