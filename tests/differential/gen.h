@@ -1,15 +1,21 @@
 /* gen.h: a generator of random, always valid WebAssembly modules, for comparing engines.
  *
- * gen_module.c draws a module's types, imports, tables, globals and segments and writes the sections; gen_code.c writes
- * function bodies: expressions of a wanted type, built top down, so that validity needs no bookkeeping but labels and
- * locals.  Operators come from the engine's own table (opcodes.h), so that none is forgotten.
+ * gen_module.c draws a module's types, imports, tables, globals and segments and writes the sections;
+ * gen_code.c and gen_control.c write function bodies: expressions of a wanted type, built top down, so that validity
+ * needs no bookkeeping but labels and locals.  Operators come from the engine's own table (opcodes.h), so that none is
+ * forgotten.
  *
  * What must hold for two correct engines to agree:
- *   NaN bits     scalar floats may hold any NaN; wherever their bits would show (stores, reinterpret, lanes, the sign
- * in copysign) they are made canonical first.  Vectors are made canonical after each float operator, unless the
- * consumer is a float operator on the same lanes. termination  two exported globals count calls and loop iterations
- * down; the embedder fills them before each call. stack depth  bounded by the count of calls. growth       memories and
- * tables have small maxima. */
+ *
+ * - NaN bits: scalar floats may hold any NaN; wherever their bits would show (stores, reinterpret, lanes, the sign in
+ *   copysign) they are made canonical first.  Vectors are made canonical after each float operator, unless the consumer
+ *   is a float operator on the same lanes.
+ *
+ * - Termination: two exported globals count calls and loop iterations down; the embedder fills them before each call.
+ *
+ * - Stack depth is bounded by the count of calls.
+ *
+ * - Growth: memories and tables have small maxima. */
 #ifndef AEON_TESTS_DIFFERENTIAL_GEN_H
 #define AEON_TESTS_DIFFERENTIAL_GEN_H
 
@@ -130,10 +136,31 @@ void put_i32_const(struct buf *b, int32_t v);
 /* Zero or null. */
 void put_zero(struct buf *b, uint8_t type);
 
+/* An integer or float of that many bits with something special about it, or not. */
+uint64_t gen_interesting(struct gen *g, unsigned bits);
+
+/* ---- operators (gen_ops.c) -------------------------------------------------------------------------------------- */
+
+struct op_list {
+    enum wasm_op ops[OP_COUNT];
+    unsigned n;
+};
+
+/* Vectors of which floats. */
+enum nan_rule { NAN_NONE, NAN_F32X4, NAN_F64X2 };
+
+/* Must run once before anything below. */
+void gen_index_operators(void);
+const struct op_list *gen_makers(uint8_t type); /* of one value of that type */
+const struct op_list *gen_stores(void);
+const struct op_list *gen_comparisons(void);  /* of scalars */
+enum nan_rule gen_makes_nans(enum wasm_op o); /* whether it may leave NaNs in a vector, and of which floats */
+enum nan_rule gen_takes_nans(enum wasm_op o); /* whether the bits of NaNs in its vectors do not matter */
+uint8_t gen_type_of_letter(char c);           /* as in SIG of opcodes.h */
+
 /* ---- parts ------------------------------------------------------------------------------------------------------ */
 
-/* gen_code.c: must run once before the first body. */
-void gen_index_operators(void);
+/* gen_control.c */
 /* Appends the body (locals and code, without its size) of a function of signature `s`. */
 void gen_body(struct gen *g, const struct sig *s, struct buf *out);
 /* A body for the embedder, which knows no v128: calls `func` with constants and folds its results into one i64. */

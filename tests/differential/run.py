@@ -3,14 +3,15 @@
 
     tests/differential/run.py --count 10000 --seed 1 [--source own|binaryen|both] [--jobs 2] [--keep DIR]
 
-Programs gen and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source depends on the
-seed and k alone.  Modules on which the engines differ are copied to the directory given by --keep.
+Programs gen, canon and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source depends on
+its number alone.  Modules on which the engines differ are copied to the directory given by --keep.
 Exit status: 0 all agree, 1 some differ, 2 it could not run, 77 node or wasm-opt is missing.
 """
 import argparse
 import concurrent.futures
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NODE = ['node', '--experimental-wasm-type-reflection', '--experimental-wasm-extended-const',
         os.path.join(HERE, 'run_node.mjs')]
 # References are missing because V8 rejects most of what comes out with them; gen makes up for it.
-BINARYEN = ['-ttf', '--denan', '--enable-bulk-memory', '--enable-multivalue', '--enable-sign-ext',
+BINARYEN = ['-ttf', '--denan', '--enable-simd', '--enable-bulk-memory', '--enable-multivalue', '--enable-sign-ext',
             '--enable-nontrapping-float-to-int', '--enable-tail-call']
 BATCH = 100
 TIMEOUT_SECONDS = 300
@@ -36,10 +37,9 @@ def make_binaryen(args, numbers, directory):
         noise = os.path.join(directory, 'noise')
         with open(noise, 'wb') as f:
             f.write(draw.randbytes(draw.randrange(200, 8000)))
-        # its --denan knows nothing of vectors, whose NaNs are V8's own: vectors only now and then
-        simd = ['--enable-simd'] if n % 4 == 0 else []
-        made = os.path.join(directory, '%06d.wasm' % n)
-        subprocess.run(['wasm-opt', noise, '-o', made] + BINARYEN + simd, check=True, stderr=subprocess.DEVNULL)
+        raw, made = os.path.join(directory, 'raw'), os.path.join(directory, '%06d.wasm' % n)
+        subprocess.run(['wasm-opt', noise, '-o', raw] + BINARYEN, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([args.canon, raw, made], check=True) # --denan knows nothing of vectors
 
 
 def blocks_of(text):
@@ -73,11 +73,11 @@ def run_all(command, files):
     return blocks
 
 
-def first_difference(a, b):
+def first_difference(left, a, right, b):
     for x, y in zip(a, b):
         if x != y:
-            return 'aeon %r, V8 %r' % (x, y)
-    return 'aeon %d lines, V8 %d' % (len(a), len(b)) if len(a) != len(b) else None
+            return '%s %r, %s %r' % (left, x, right, y)
+    return '%s %d lines, %s %d' % (left, len(a), right, len(b)) if len(a) != len(b) else None
 
 
 def run_batch(args, source, numbers):
@@ -85,7 +85,11 @@ def run_batch(args, source, numbers):
     with tempfile.TemporaryDirectory() as directory:
         (make_own if source == 'own' else make_binaryen)(args, numbers, directory)
         files = [os.path.join(directory, '%06d.wasm' % n) for n in numbers]
-        ours, theirs = run_all([args.runner], files), run_all(NODE, files)
+        theirs = run_all(NODE, files)
+        timed = run_all([args.runner, '--ticks'], files)
+        # stopped and continued all the time: the same, clock included
+        stepped = run_all([args.runner, '--ticks', '--steps', str(1 + numbers[0] // BATCH % 4 * 10)], files)
+        ours = {name: [re.sub(' ticks [0-9]+$', '', x) for x in lines] for name, lines in timed.items()}
         calls = traps = 0
         bad = []
         for path in files:
@@ -93,7 +97,8 @@ def run_batch(args, source, numbers):
             a, b = ours.get(name, ['not run']), theirs.get(name, ['not run'])
             calls += sum(not x.startswith(('global ', 'memory ', 'table ')) for x in b)
             traps += sum(' trap ' in x for x in b)
-            difference = first_difference(a, b)
+            difference = first_difference('aeon', a, 'V8', b) or first_difference(
+                'at once', timed.get(name, []), 'in steps', stepped.get(name, []))
             if difference:
                 bad.append(('%s-%s' % (source, name), difference))
                 if args.keep:
@@ -112,6 +117,7 @@ def main():
     p.add_argument('--build', default=os.environ.get('AEON_BUILD_DIR', os.path.join(HERE, '../../build/release')))
     args = p.parse_args()
     args.gen = os.path.join(args.build, 'tests/differential/gen')
+    args.canon = os.path.join(args.build, 'tests/differential/canon')
     args.runner = os.path.join(args.build, 'tests/differential/run_aeon')
     for tool in ['node'] + (['wasm-opt'] if args.source != 'own' else []):
         if not shutil.which(tool):

@@ -1,9 +1,13 @@
 /* run_aeon: runs modules on our engine and prints what happened, in the form of run_node.mjs.
- * usage: run_aeon FILE.wasm... */
+ * usage: run_aeon [--ticks] [--steps N] FILE.wasm...
+ *     --ticks  also prints the clock after each call
+ *     --steps  stops every 1 to N ticks and goes on, which must change nothing */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "base/prng.h"
 #include "wasm/wasm.h"
 
 enum { FUEL_CALLS = 250, FUEL_LOOPS = 3000, MAX_VALUES = 1000 };
@@ -11,6 +15,9 @@ enum { FUEL_CALLS = 250, FUEL_LOOPS = 3000, MAX_VALUES = 1000 };
 struct logs {
     uint32_t count, hash;
 };
+
+static bool show_ticks;
+static uint64_t max_step; /* 0: run through */
 
 static const uint32_t HASH_START = 2166136261u;
 
@@ -172,13 +179,27 @@ static void fill_fuel(struct wasm_instance *i, struct wasm_exec *x) {
     }
 }
 
+/* To the end, at once or in steps; between these the clock must stand where it was told to stop. */
+static enum wasm_outcome run(struct wasm_exec *x) {
+    if (max_step == 0)
+        return wasm_run(x, (uint64_t)WASM_FOREVER);
+    struct prng prng = {wasm_clock(x)};
+    for (;;) {
+        uint64_t until = wasm_clock(x) + 1 + prng_below(&prng, max_step);
+        enum wasm_outcome outcome = wasm_run(x, until);
+        if (outcome != WASM_STOPPED)
+            return outcome;
+        must(wasm_clock(x) == until);
+    }
+}
+
 static void call(struct wasm_exec *x, struct wasm_func *f, unsigned base) {
     const struct wasm_functype *t = wasm_func_type(f);
     union wasm_value values[MAX_VALUES];
     for (unsigned j = 0; j < t->nparams; j++)
         values[j] = argument(t->params[j], base, j);
     wasm_call(x, f, values);
-    if (wasm_run(x, (uint64_t)WASM_FOREVER) == WASM_DONE) {
+    if (run(x) == WASM_DONE) {
         wasm_results(x, values);
         for (unsigned j = 0; j < t->nresults; j++) {
             printf(" ");
@@ -247,6 +268,8 @@ static void run_exports(struct wasm_store *s, const struct wasm_module *m, struc
         call(x, find_export(i, &ex).func, base);
         if (l->count)
             printf(" log %u %08x", l->count, l->hash);
+        if (show_ticks)
+            printf(" ticks %llu", (unsigned long long)wasm_clock(x));
         printf("\n");
     }
     for (uint32_t k = 0; k < wasm_module_nexports(m); k++) {
@@ -284,7 +307,17 @@ static void run_module(struct span bytes) {
 }
 
 int main(int argc, char **argv) {
-    for (int k = 1; k < argc; k++) {
+    static const struct option options[] = {
+        {"ticks", no_argument, NULL, 't'}, {"steps", required_argument, NULL, 's'}, {0}};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 't')
+            show_ticks = true;
+        else if (c == 's')
+            max_step = strtoull(optarg, NULL, 10);
+        else
+            return 2;
+    }
+    for (int k = optind; k < argc; k++) {
         FILE *f = fopen(argv[k], "rb");
         struct buf b;
         buf_init(&b, 64 << 20);
