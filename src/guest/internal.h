@@ -26,7 +26,7 @@ struct binding {
     bool has_inputs;    /* bytes of guest memory go into CALL */
     bool has_values;    /* values, records or strings are put into guest memory after the call */
     bool has_outputs;   /* anything is */
-    bool takes_time;    /* RETURN has a time of its own */
+    bool takes_time;    /* RETURN has a time of its own: it may have waited for something to read */
     int8_t exit_slot;   /* Wasm parameter that is the exit status, or -1 */
     struct step steps[ABI_MAX_PARAMS];
 };
