@@ -10,13 +10,11 @@ struct arena_block {
     _Alignas(16) uint8_t data[];
 };
 
-void arena_init(struct arena *a)
-{
+void arena_init(struct arena *a) {
     *a = (struct arena){0};
 }
 
-void arena_deinit(struct arena *a)
-{
+void arena_deinit(struct arena *a) {
     while (a->head) {
         struct arena_block *next = a->head->next;
         mem_free(a->head);
@@ -25,8 +23,7 @@ void arena_deinit(struct arena *a)
     a->used_bytes = 0;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
-{
+void *arena_alloc(struct arena *a, size_t size) {
     must(size < SIZE_MAX / 4);
     size = (size + 15) & ~(size_t)15;
     struct arena_block *b = a->head;
@@ -48,8 +45,7 @@ void *arena_alloc(struct arena *a, size_t size)
     return p;
 }
 
-char *arena_strndup(struct arena *a, const char *s, size_t n)
-{
+char *arena_strndup(struct arena *a, const char *s, size_t n) {
     char *p = arena_alloc(a, n + 1);
     for (size_t i = 0; i < n; i++)
         p[i] = s[i];

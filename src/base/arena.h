@@ -18,7 +18,7 @@ void arena_deinit(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))
 
 #endif

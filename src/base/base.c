@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *status_text(enum status s)
-{
+const char *status_text(enum status s) {
     static const char *const texts[] = {
 #define X(name, text) text,
         STATUS_TABLE(X)
@@ -17,8 +16,7 @@ const char *status_text(enum status s)
     return texts[s];
 }
 
-enum status err_set(struct err *e, enum status s, const char *fmt, ...)
-{
+enum status err_set(struct err *e, enum status s, const char *fmt, ...) {
     must(s != ST_OK);
     if (e && e->status == ST_OK) {
         e->status = s;
@@ -30,8 +28,7 @@ enum status err_set(struct err *e, enum status s, const char *fmt, ...)
     return s;
 }
 
-enum status err_wrap(struct err *e, enum status s, const char *fmt, ...)
-{
+enum status err_wrap(struct err *e, enum status s, const char *fmt, ...) {
     if (!e)
         return s;
     char old[sizeof e->text];
@@ -47,46 +44,39 @@ enum status err_wrap(struct err *e, enum status s, const char *fmt, ...)
     return e->status;
 }
 
-void err_clear(struct err *e)
-{
+void err_clear(struct err *e) {
     e->status = ST_OK;
     e->text[0] = 0;
 }
 
-void must_failed(const char *cond, const char *file, int line)
-{
+void must_failed(const char *cond, const char *file, int line) {
     fprintf(stderr, "aeon: bug: %s:%d: must(%s)\n", file, line, cond);
     abort();
 }
 
-void *mem_alloc(unsigned long size)
-{
+void *mem_alloc(unsigned long size) {
     void *p = malloc(size ? size : 1);
     must(p != NULL);
     return p;
 }
 
-void *mem_zalloc(unsigned long size)
-{
+void *mem_zalloc(unsigned long size) {
     void *p = calloc(1, size ? size : 1);
     must(p != NULL);
     return p;
 }
 
-void *mem_realloc(void *p, unsigned long size)
-{
+void *mem_realloc(void *p, unsigned long size) {
     void *q = realloc(p, size ? size : 1);
     must(q != NULL);
     return q;
 }
 
-char *mem_strdup(const char *s)
-{
+char *mem_strdup(const char *s) {
     size_t n = strlen(s) + 1;
     return memcpy(mem_alloc(n), s, n);
 }
 
-void mem_free(void *p)
-{
+void mem_free(void *p) {
     free(p);
 }

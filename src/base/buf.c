@@ -5,19 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void buf_init(struct buf *b, size_t max_bytes)
-{
+void buf_init(struct buf *b, size_t max_bytes) {
     *b = (struct buf){.max = max_bytes};
 }
 
-void buf_deinit(struct buf *b)
-{
+void buf_deinit(struct buf *b) {
     mem_free(b->data);
     *b = (struct buf){.max = b->max};
 }
 
-bool buf_reserve(struct buf *b, size_t n)
-{
+bool buf_reserve(struct buf *b, size_t n) {
     if (b->failed || n > b->max || b->size > b->max - n) {
         b->failed = true;
         return false;
@@ -35,8 +32,7 @@ bool buf_reserve(struct buf *b, size_t n)
     return true;
 }
 
-bool buf_append(struct buf *b, const void *p, size_t n)
-{
+bool buf_append(struct buf *b, const void *p, size_t n) {
     if (!buf_reserve(b, n))
         return false;
     if (n)
@@ -45,29 +41,24 @@ bool buf_append(struct buf *b, const void *p, size_t n)
     return true;
 }
 
-bool buf_byte(struct buf *b, uint8_t v)
-{
+bool buf_byte(struct buf *b, uint8_t v) {
     return buf_append(b, &v, 1);
 }
 
-bool buf_u32(struct buf *b, uint32_t v)
-{
+bool buf_u32(struct buf *b, uint32_t v) {
     return buf_append(b, &v, sizeof v);
 }
 
-bool buf_u64(struct buf *b, uint64_t v)
-{
+bool buf_u64(struct buf *b, uint64_t v) {
     return buf_append(b, &v, sizeof v);
 }
 
-bool buf_varint(struct buf *b, uint64_t v)
-{
+bool buf_varint(struct buf *b, uint64_t v) {
     uint8_t tmp[VARINT_MAX];
     return buf_append(b, tmp, (size_t)(put_varint(tmp, v) - tmp));
 }
 
-bool buf_print(struct buf *b, const char *fmt, ...)
-{
+bool buf_print(struct buf *b, const char *fmt, ...) {
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
@@ -82,8 +73,7 @@ bool buf_print(struct buf *b, const char *fmt, ...)
     return ok;
 }
 
-const char *buf_cstr(struct buf *b)
-{
+const char *buf_cstr(struct buf *b) {
     if (!b->data)
         return "";
     b->data[b->size] = 0;

@@ -28,12 +28,10 @@ bool buf_print(struct buf *b, const char *fmt, ...) __attribute__((format(printf
 /* Appends a NUL that is not counted in size, and returns the text (valid until the next append). */
 const char *buf_cstr(struct buf *b);
 
-static inline struct span buf_span(const struct buf *b)
-{
+static inline struct span buf_span(const struct buf *b) {
     return SPAN(b->data, b->size);
 }
-static inline void buf_clear(struct buf *b)
-{
+static inline void buf_clear(struct buf *b) {
     b->size = 0;
     b->failed = false;
 }

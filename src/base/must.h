@@ -2,7 +2,7 @@
 #ifndef AEON_BASE_MUST_H
 #define AEON_BASE_MUST_H
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Aborts with file, line and expression when `cond` is false: a bug of ours, never a guest's or a user's mistake. */

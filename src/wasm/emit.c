@@ -3,8 +3,7 @@
 
 #include "base/bytes.h"
 
-void *grow_array(void *p, uint32_t *cap, uint32_t need, size_t elem)
-{
+void *grow_array(void *p, uint32_t *cap, uint32_t need, size_t elem) {
     if (need <= *cap)
         return p;
     uint32_t n = *cap ? *cap : 32;
@@ -16,8 +15,7 @@ void *grow_array(void *p, uint32_t *cap, uint32_t need, size_t elem)
 
 /* ---- watching ---------------------------------------------------------------------------------------------------- */
 
-static void take_place(struct translator *t, enum place_kind kind, uint32_t offset)
-{
+static void take_place(struct translator *t, enum place_kind kind, uint32_t offset) {
     struct place *f = t->found;
     if (f->values) { /* an earlier match at the same address; the last one counts */
         mem_free(f->values);
@@ -42,8 +40,7 @@ static void take_place(struct translator *t, enum place_kind kind, uint32_t offs
     t->any = true;
 }
 
-void observe(struct translator *t, enum place_kind kind, uint32_t offset)
-{
+void observe(struct translator *t, enum place_kind kind, uint32_t offset) {
     if (LIKELY(!t->found) || kind != t->want)
         return;
     if (t->by_offset ? offset == t->key && !t->any : t->nout == t->key)
@@ -52,43 +49,39 @@ void observe(struct translator *t, enum place_kind kind, uint32_t offset)
 
 /* ---- instructions ------------------------------------------------------------------------------------------------ */
 
-void emit_word(struct translator *t, uint64_t w)
-{
+void emit_word(struct translator *t, uint64_t w) {
     t->out = grow_array(t->out, &t->out_cap, t->nout + 1, sizeof *t->out);
     t->out[t->nout++] = w;
 }
 
-static void emit_head(struct translator *t, uint32_t insn, uint64_t operands)
-{
+static void emit_head(struct translator *t, uint32_t insn, uint64_t operands) {
     observe(t, PLACE_INSN, t->offset);
     t->last = (struct last){0};
+    t->first.kind = HALF_NONE;
     t->out = grow_array(t->out, &t->out_cap, t->nout + 2, sizeof *t->out);
     t->out[t->nout++] = interp_handler(insn);
     t->out[t->nout++] = operands;
 }
 
-void emit(struct translator *t, uint32_t insn, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
+void emit(struct translator *t, uint32_t insn, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     must(a <= UINT16_MAX && b <= UINT16_MAX && c <= UINT16_MAX && d <= UINT16_MAX);
     emit_head(t, insn, a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48);
 }
 
-void emit_imm(struct translator *t, uint32_t insn, uint32_t a, uint32_t b, uint32_t imm)
-{
+void emit_imm(struct translator *t, uint32_t insn, uint32_t a, uint32_t b, uint32_t imm) {
     must(a <= UINT16_MAX && b <= UINT16_MAX);
     emit_head(t, insn, a | (uint64_t)b << 16 | (uint64_t)imm << 32);
 }
 
 /* ---- accumulators ------------------------------------------------------------------------------------------------ */
 
-void acc_reset(struct translator *t)
-{
+void acc_reset(struct translator *t) {
     t->acc_r = t->acc_d = t->acc_f = -1;
     t->last = (struct last){0};
+    t->first.kind = HALF_NONE;
 }
 
-void acc_overwritten(struct translator *t, uint32_t slot, uint8_t type)
-{
+void acc_overwritten(struct translator *t, uint32_t slot, uint8_t type) {
     int32_t s = (int32_t)slot, end = s + (int32_t)type_slots(type);
     if (t->acc_r >= s && t->acc_r < end)
         t->acc_r = -1;
@@ -98,8 +91,7 @@ void acc_overwritten(struct translator *t, uint32_t slot, uint8_t type)
         t->acc_f = -1;
 }
 
-void acc_defined(struct translator *t, uint32_t slot, uint8_t type)
-{
+void acc_defined(struct translator *t, uint32_t slot, uint8_t type) {
     acc_overwritten(t, slot, type);
     if (t->exact) /* entered at any operator: accumulators hold nothing there */
         return;
@@ -114,16 +106,14 @@ void acc_defined(struct translator *t, uint32_t slot, uint8_t type)
 
 /* ---- operand stack ----------------------------------------------------------------------------------------------- */
 
-uint32_t top_slot(const struct translator *t)
-{
+uint32_t top_slot(const struct translator *t) {
     if (t->nvals == 0)
         return t->local_slots;
     const struct val *v = &t->vals[t->nvals - 1];
     return v->slot + type_slots(v->type);
 }
 
-struct val *push(struct translator *t, uint8_t type)
-{
+struct val *push(struct translator *t, uint8_t type) {
     uint32_t slot = top_slot(t);
     must(slot + type_slots(type) <= t->code->frame_slots);
     t->vals = grow_array(t->vals, &t->vals_cap, t->nvals + 1, sizeof *t->vals);
@@ -132,8 +122,7 @@ struct val *push(struct translator *t, uint8_t type)
     return v;
 }
 
-void push_local(struct translator *t, uint32_t local)
-{
+void push_local(struct translator *t, uint32_t local) {
     struct val *v = push(t, t->local_types[local]);
     v->lazy = IN_LOCAL;
     v->local = local;
@@ -142,8 +131,7 @@ void push_local(struct translator *t, uint32_t local)
         settle(t, t->nvals - 1);
 }
 
-void push_const(struct translator *t, uint8_t type, uint64_t value)
-{
+void push_const(struct translator *t, uint8_t type, uint64_t value) {
     struct val *v = push(t, type);
     v->lazy = IS_CONST;
     v->value = value;
@@ -151,8 +139,7 @@ void push_const(struct translator *t, uint8_t type, uint64_t value)
         settle(t, t->nvals - 1);
 }
 
-void pop(struct translator *t)
-{
+void pop(struct translator *t) {
     must(t->nvals > 0);
     const struct val *v = &t->vals[--t->nvals];
     if (v->lazy == IN_LOCAL)
@@ -161,8 +148,7 @@ void pop(struct translator *t)
         t->settled = t->nvals;
 }
 
-void emit_const(struct translator *t, uint8_t type, uint64_t value, uint32_t slot)
-{
+void emit_const(struct translator *t, uint8_t type, uint64_t value, uint32_t slot) {
     switch (type) {
     case WASM_I32: emit_imm(t, I_CONST_i32, slot, 0, (uint32_t)value); break;
     case WASM_F32: emit_imm(t, I_CONST_f32, slot, 0, (uint32_t)value); break;
@@ -183,8 +169,7 @@ void emit_const(struct translator *t, uint8_t type, uint64_t value, uint32_t slo
 }
 
 /* Copies a value of `type` between slots. */
-static void emit_move(struct translator *t, uint8_t type, uint32_t from, uint32_t to)
-{
+static void emit_move(struct translator *t, uint8_t type, uint32_t from, uint32_t to) {
     switch (type) {
     case WASM_I32:
     case WASM_I64:
@@ -216,16 +201,14 @@ static void emit_move(struct translator *t, uint8_t type, uint32_t from, uint32_
     acc_overwritten(t, to, type);
 }
 
-void move_to(struct translator *t, const struct val *v, uint32_t slot)
-{
+void move_to(struct translator *t, const struct val *v, uint32_t slot) {
     if (v->lazy == IS_CONST)
         emit_const(t, v->type, v->value, slot);
     else
         emit_move(t, v->type, v->lazy == IN_LOCAL ? t->local_slot[v->local] : v->slot, slot);
 }
 
-static void settle_one(struct translator *t, struct val *v)
-{
+static void settle_one(struct translator *t, struct val *v) {
     if (v->lazy == IN_SLOT)
         return;
     move_to(t, v, v->slot);
@@ -234,8 +217,7 @@ static void settle_one(struct translator *t, struct val *v)
     v->lazy = IN_SLOT;
 }
 
-void settle(struct translator *t, uint32_t first)
-{
+void settle(struct translator *t, uint32_t first) {
     uint32_t from = first > t->settled ? first : t->settled;
     for (uint32_t i = from; i < t->nvals; i++)
         settle_one(t, &t->vals[i]);
@@ -243,15 +225,13 @@ void settle(struct translator *t, uint32_t first)
         t->settled = t->nvals;
 }
 
-void settle_local(struct translator *t, uint32_t local)
-{
+void settle_local(struct translator *t, uint32_t local) {
     for (uint32_t i = t->settled; i < t->nvals && t->local_lazy[local]; i++)
         if (t->vals[i].lazy == IN_LOCAL && t->vals[i].local == local)
             settle_one(t, &t->vals[i]);
 }
 
-uint32_t source(struct translator *t, struct val *v)
-{
+uint32_t source(struct translator *t, struct val *v) {
     if (v->lazy == IS_CONST)
         settle_one(t, v);
     return v->lazy == IN_LOCAL ? t->local_slot[v->local] : v->slot;
@@ -259,29 +239,26 @@ uint32_t source(struct translator *t, struct val *v)
 
 /* ---- branches ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t branch_word(uint32_t from, uint32_t to, uint32_t ticks_from, uint32_t ticks_to)
-{
-    return (uint32_t)((int32_t)to - (int32_t)from) | (uint64_t)(uint32_t)((int32_t)ticks_from - (int32_t)ticks_to) << 32;
+static uint64_t branch_word(uint32_t from, uint32_t to, uint32_t ticks_from, uint32_t ticks_to) {
+    return (uint32_t)((int32_t)to - (int32_t)from) | (uint64_t)(uint32_t)((int32_t)ticks_from - (int32_t)ticks_to)
+                                                         << 32;
 }
 
-void jump_fixup(struct translator *t, uint32_t *list, uint32_t insn)
-{
+void jump_fixup(struct translator *t, uint32_t *list, uint32_t insn) {
     t->fixups = grow_array(t->fixups, &t->fixups_cap, t->nfixups + 1, sizeof *t->fixups);
     t->fixups[t->nfixups++] = (struct fixup){.next = *list, .insn = insn, .at = t->nout, .ticks = t->ticks};
     *list = t->nfixups;
     emit_word(t, 0);
 }
 
-void jump_to(struct translator *t, struct ctl *c, uint32_t insn)
-{
+void jump_to(struct translator *t, struct ctl *c, uint32_t insn) {
     if (c->kind == CTL_LOOP)
         emit_word(t, branch_word(insn, c->loop_word, t->ticks, c->loop_ticks));
     else
         jump_fixup(t, &c->fixups, insn);
 }
 
-void bind(struct translator *t, uint32_t list)
-{
+void bind(struct translator *t, uint32_t list) {
     if (!list)
         return;
     for (uint32_t i = list; i; i = t->fixups[i - 1].next) {

@@ -31,7 +31,7 @@ struct code {
     const uint64_t *entry; /* fused; NULL until first called */
     uint32_t frame_slots;  /* of the canonical frame */
     uint32_t param_slots;
-    uint32_t zero_slots;   /* declared locals, zeroed at entry; known once translated */
+    uint32_t zero_slots; /* declared locals, zeroed at entry; known once translated */
     uint32_t fused_words;
     uint32_t exact_words;
     uint32_t func; /* index in the module */
@@ -111,8 +111,7 @@ const struct wasm_functype *store_intern_type(struct wasm_store *s, const struct
 struct module_code *store_module_code(struct wasm_store *s, const struct wasm_module *m);
 
 /* Number of slots of a value of type `t`. */
-static inline uint32_t type_slots(uint8_t t)
-{
+static inline uint32_t type_slots(uint8_t t) {
     return t == WASM_V128 ? 2 : 1;
 }
 
@@ -162,6 +161,7 @@ struct wasm_exec {
     bool exited_at_op; /* EXEC_READY: pc is an operator, not a branch target or a return */
     uint64_t clock;    /* exact, while not running */
     enum wasm_trap_kind trap;
+    bool trap_first; /* in the first half of a pair */
     char *trap_text;
     uint32_t trap_offset;
     const struct wasm_func *host; /* being called */

@@ -3,8 +3,7 @@
 
 #include <sys/mman.h>
 
-struct wasm_config wasm_config_default(void)
-{
+struct wasm_config wasm_config_default(void) {
     return (struct wasm_config){
         .max_memory_bytes = 1ull << 32,
         .max_table_elems = 10000000,
@@ -13,18 +12,17 @@ struct wasm_config wasm_config_default(void)
     };
 }
 
-/* ---- stores ---------------------------------------------------------------------------------------------------------- */
+/* ---- stores
+ * ---------------------------------------------------------------------------------------------------------- */
 
-struct wasm_store *wasm_store_new(const struct wasm_config *config)
-{
+struct wasm_store *wasm_store_new(const struct wasm_config *config) {
     struct wasm_store *s = mem_zalloc(sizeof *s);
     s->config = *config;
     arena_init(&s->arena);
     return s;
 }
 
-void wasm_store_free(struct wasm_store *s)
-{
+void wasm_store_free(struct wasm_store *s) {
     if (!s)
         return;
     for (uint32_t i = 0; i < s->nmemories; i++)
@@ -39,8 +37,7 @@ void wasm_store_free(struct wasm_store *s)
     mem_free(s);
 }
 
-const struct wasm_functype *store_intern_type(struct wasm_store *s, const struct wasm_functype *t)
-{
+const struct wasm_functype *store_intern_type(struct wasm_store *s, const struct wasm_functype *t) {
     for (uint32_t i = 0; i < s->ntypes; i++)
         if (wasm_functype_equal(s->types[i], t))
             return s->types[i];
@@ -60,8 +57,7 @@ const struct wasm_functype *store_intern_type(struct wasm_store *s, const struct
     return s->types[s->ntypes++] = copy;
 }
 
-struct module_code *store_module_code(struct wasm_store *s, const struct wasm_module *m)
-{
+struct module_code *store_module_code(struct wasm_store *s, const struct wasm_module *m) {
     for (struct module_code *c = s->modules; c; c = c->next)
         if (c->module == m)
             return c;
@@ -90,42 +86,37 @@ struct module_code *store_module_code(struct wasm_store *s, const struct wasm_mo
     return c;
 }
 
-/* ---- functions and globals ----------------------------------------------------------------------------------------- */
+/* ---- functions and globals -----------------------------------------------------------------------------------------
+ */
 
 struct wasm_func *wasm_func_new(struct wasm_store *s, const struct wasm_functype *type, wasm_host_fn fn, void *env,
-                                const char *label)
-{
+                                const char *label) {
     struct wasm_func *f = ARENA_NEW(&s->arena, struct wasm_func);
     *f = (struct wasm_func){.type = store_intern_type(s, type), .fn = fn, .env = env, .label = label};
     return f;
 }
 
-const struct wasm_functype *wasm_func_type(const struct wasm_func *f)
-{
+const struct wasm_functype *wasm_func_type(const struct wasm_func *f) {
     return f->type;
 }
 
-struct wasm_global *wasm_global_new(struct wasm_store *s, struct wasm_globaltype type, union wasm_value v)
-{
+struct wasm_global *wasm_global_new(struct wasm_store *s, struct wasm_globaltype type, union wasm_value v) {
     struct wasm_global *g = ARENA_NEW(&s->arena, struct wasm_global);
     g->type = type;
     wasm_global_set(g, v);
     return g;
 }
 
-union wasm_value wasm_global_get(const struct wasm_global *g)
-{
+union wasm_value wasm_global_get(const struct wasm_global *g) {
     return g->v;
 }
 
-void wasm_global_set(struct wasm_global *g, union wasm_value v)
-{
+void wasm_global_set(struct wasm_global *g, union wasm_value v) {
     g->v = (union wasm_value){0};
     value_to_slots((uint8_t)g->type.type, &v, g->v.slot);
 }
 
-void value_to_slots(uint8_t type, const union wasm_value *v, uint64_t *slots)
-{
+void value_to_slots(uint8_t type, const union wasm_value *v, uint64_t *slots) {
     switch (type) {
     case WASM_I32:
     case WASM_F32: slots[0] = v->i32; break;
@@ -137,22 +128,21 @@ void value_to_slots(uint8_t type, const union wasm_value *v, uint64_t *slots)
     }
 }
 
-void value_from_slots(uint8_t type, const uint64_t *slots, union wasm_value *v)
-{
+void value_from_slots(uint8_t type, const uint64_t *slots, union wasm_value *v) {
     *v = (union wasm_value){0};
     v->slot[0] = slots[0];
     if (type == WASM_V128)
         v->slot[1] = slots[1];
 }
 
-/* ---- memories -------------------------------------------------------------------------------------------------------- */
+/* ---- memories
+ * -------------------------------------------------------------------------------------------------------- */
 
-enum status wasm_memory_new(struct wasm_store *s, struct wasm_limits limits, struct wasm_memory **out, struct err *e)
-{
+enum status wasm_memory_new(struct wasm_store *s, struct wasm_limits limits, struct wasm_memory **out, struct err *e) {
     uint64_t size = (uint64_t)limits.min * WASM_PAGE_SIZE;
     if (size > s->config.max_memory_bytes)
-        return err_set(e, ST_LIMIT, "memory of %llu MiB wanted, the limit is %llu MiB", (unsigned long long)(size >> 20),
-                       (unsigned long long)(s->config.max_memory_bytes >> 20));
+        return err_set(e, ST_LIMIT, "memory of %llu MiB wanted, the limit is %llu MiB",
+                       (unsigned long long)(size >> 20), (unsigned long long)(s->config.max_memory_bytes >> 20));
     uint64_t max = limits.has_max ? (uint64_t)limits.max * WASM_PAGE_SIZE : 1ull << 32;
     if (max > s->config.max_memory_bytes)
         max = s->config.max_memory_bytes;
@@ -175,18 +165,15 @@ enum status wasm_memory_new(struct wasm_store *s, struct wasm_limits limits, str
     return ST_OK;
 }
 
-uint8_t *wasm_memory_data(struct wasm_memory *m)
-{
+uint8_t *wasm_memory_data(struct wasm_memory *m) {
     return m->data;
 }
 
-uint64_t wasm_memory_size(const struct wasm_memory *m)
-{
+uint64_t wasm_memory_size(const struct wasm_memory *m) {
     return m->size;
 }
 
-int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages)
-{
+int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages) {
     uint64_t more = (uint64_t)delta_pages * WASM_PAGE_SIZE, old = m->size;
     if (more > m->max_bytes - old)
         return -1;
@@ -196,11 +183,11 @@ int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages)
     return (int64_t)(old / WASM_PAGE_SIZE);
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * ---------------------------------------------------------------------------------------------------------- */
 
 enum status wasm_table_new(struct wasm_store *s, enum wasm_type elem, struct wasm_limits limits, wasm_ref init,
-                           struct wasm_table **out, struct err *e)
-{
+                           struct wasm_table **out, struct err *e) {
     if (limits.min > s->config.max_table_elems)
         return err_set(e, ST_LIMIT, "table of %u elements wanted, the limit is %u", limits.min,
                        s->config.max_table_elems);
@@ -214,8 +201,7 @@ enum status wasm_table_new(struct wasm_store *s, enum wasm_type elem, struct was
     return ST_OK;
 }
 
-int64_t table_grow(struct wasm_table *t, uint32_t delta, wasm_ref init)
-{
+int64_t table_grow(struct wasm_table *t, uint32_t delta, wasm_ref init) {
     uint32_t old = t->size;
     if (delta > t->max_elems - old)
         return -1;
@@ -233,29 +219,25 @@ int64_t table_grow(struct wasm_table *t, uint32_t delta, wasm_ref init)
     return old;
 }
 
-uint32_t wasm_table_size(const struct wasm_table *t)
-{
+uint32_t wasm_table_size(const struct wasm_table *t) {
     return t->size;
 }
 
-bool wasm_table_get(const struct wasm_table *t, uint32_t i, wasm_ref *out)
-{
+bool wasm_table_get(const struct wasm_table *t, uint32_t i, wasm_ref *out) {
     if (i >= t->size)
         return false;
     *out = t->elems[i];
     return true;
 }
 
-bool wasm_table_set(struct wasm_table *t, uint32_t i, wasm_ref v)
-{
+bool wasm_table_set(struct wasm_table *t, uint32_t i, wasm_ref v) {
     if (i >= t->size)
         return false;
     t->elems[i] = v;
     return true;
 }
 
-struct wasm_externtype wasm_extern_type(struct wasm_extern x)
-{
+struct wasm_externtype wasm_extern_type(struct wasm_extern x) {
     struct wasm_externtype t = {.kind = x.kind};
     switch (x.kind) {
     case WASM_KIND_FUNC: t.func = x.func->type; break;

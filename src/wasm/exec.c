@@ -6,10 +6,10 @@
 enum { SLICE_TICKS = 1 << 19 };      /* between two looks at x->interrupt */
 enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------------
+ */
 
-struct wasm_exec *wasm_exec_new(struct wasm_store *s)
-{
+struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     struct wasm_exec *x = mem_zalloc(sizeof *x);
     x->store = s;
     x->frames = mem_zalloc(((size_t)s->config.max_frames + 2) * sizeof *x->frames);
@@ -20,8 +20,7 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s)
     return x;
 }
 
-void wasm_exec_free(struct wasm_exec *x)
-{
+void wasm_exec_free(struct wasm_exec *x) {
     if (!x)
         return;
     mem_free(x->frames);
@@ -30,39 +29,34 @@ void wasm_exec_free(struct wasm_exec *x)
     mem_free(x);
 }
 
-void wasm_exec_set_user(struct wasm_exec *x, void *user)
-{
+void wasm_exec_set_user(struct wasm_exec *x, void *user) {
     x->user = user;
 }
 
-void *wasm_exec_user(const struct wasm_exec *x)
-{
+void *wasm_exec_user(const struct wasm_exec *x) {
     return x->user;
 }
 
-void wasm_interrupt(struct wasm_exec *x)
-{
+void wasm_interrupt(struct wasm_exec *x) {
     __atomic_store_n(&x->interrupt, 1, __ATOMIC_RELEASE);
 }
 
-static bool take_interrupt(struct wasm_exec *x)
-{
+static bool take_interrupt(struct wasm_exec *x) {
     return __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED) && __atomic_exchange_n(&x->interrupt, 0, __ATOMIC_ACQUIRE);
 }
 
-void wasm_reset(struct wasm_exec *x)
-{
+void wasm_reset(struct wasm_exec *x) {
     must(x->state != EXEC_RUNNING && x->state != EXEC_HOST_CALL);
     x->state = EXEC_IDLE;
     x->trap = WASM_TRAP_NONE;
+    x->trap_first = false;
     mem_free(x->trap_text);
     x->trap_text = NULL;
     x->host = NULL;
     x->callee = NULL;
 }
 
-void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i)
-{
+void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i) {
     x->instance = i;
     if (i) {
         x->globals = i->globals;
@@ -70,26 +64,23 @@ void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i)
     }
 }
 
-struct wasm_instance *wasm_exec_instance(const struct wasm_exec *x)
-{
+struct wasm_instance *wasm_exec_instance(const struct wasm_exec *x) {
     return x->instance;
 }
 
-/* ---- the clock ------------------------------------------------------------------------------------------------------- */
+/* ---- the clock
+ * ------------------------------------------------------------------------------------------------------- */
 
-static bool in_fused(const struct code *c, const uint64_t *pc)
-{
+static bool in_fused(const struct code *c, const uint64_t *pc) {
     return c && c->entry && pc >= c->entry && pc < c->entry + c->fused_words;
 }
 
-static bool in_exact(const struct code *c, const uint64_t *pc)
-{
+static bool in_exact(const struct code *c, const uint64_t *pc) {
     return c && c->exact && pc >= c->exact && pc < c->exact + c->exact_words;
 }
 
 /* Where P is 0: fuel for fused code, a slice of what is left. */
-static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_here)
-{
+static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_here) {
     uint64_t room = x->until - clock, margin = EXEC_MARGIN(x->store);
     must(room > margin);
     room -= margin;
@@ -99,8 +90,7 @@ static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_h
     x->origin = clock + (uint64_t)fuel - ticks_here;
 }
 
-static void fuel_for_exact(struct wasm_exec *x, uint64_t clock)
-{
+static void fuel_for_exact(struct wasm_exec *x, uint64_t clock) {
     uint64_t room = x->until - clock;
     int64_t fuel = room > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)room;
     x->exact = true;
@@ -108,46 +98,39 @@ static void fuel_for_exact(struct wasm_exec *x, uint64_t clock)
     x->origin = clock + (uint64_t)fuel;
 }
 
-static uint64_t clock_with(const struct wasm_exec *x, uint64_t ticks)
-{
+static uint64_t clock_with(const struct wasm_exec *x, uint64_t ticks) {
     return x->origin - (uint64_t)x->fuel + ticks;
 }
 
-static bool near_limit(const struct wasm_exec *x, uint64_t clock)
-{
+static bool near_limit(const struct wasm_exec *x, uint64_t clock) {
     return x->until - clock <= 2 * EXEC_MARGIN(x->store);
 }
 
-uint64_t wasm_clock(const struct wasm_exec *x)
-{
+uint64_t wasm_clock(const struct wasm_exec *x) {
     return x->state == EXEC_HOST_CALL ? clock_with(x, 0) : x->clock;
 }
 
-static const uint64_t *exact_code(struct code *c)
-{
+static const uint64_t *exact_code(struct code *c) {
     if (!c->exact)
         translate(c, true);
     return c->exact;
 }
 
-static const uint64_t *fused_code(struct code *c)
-{
+static const uint64_t *fused_code(struct code *c) {
     if (!c->entry)
         translate(c, false);
     return c->entry;
 }
 
 /* The place of an address in fused code at which one can stop. */
-static bool stop_place(struct code *c, const uint64_t *pc, struct place *p)
-{
+static bool stop_place(struct code *c, const uint64_t *pc, struct place *p) {
     uint32_t word = (uint32_t)(pc - c->entry);
     return place_at_word(c, false, PLACE_LABEL, word, p) || place_at_word(c, false, PLACE_CALL, word, p) ||
            place_at_word(c, false, PLACE_OP, word, p);
 }
 
 /* The address in exact code of a place found in fused code. */
-static const uint64_t *exact_at(struct code *c, const struct place *p)
-{
+static const uint64_t *exact_at(struct code *c, const struct place *p) {
     struct place q;
     exact_code(c);
     bool ok = place_at_offset(c, true, p->kind == PLACE_CALL ? PLACE_CALL : PLACE_OP, p->offset, &q);
@@ -158,8 +141,7 @@ static const uint64_t *exact_at(struct code *c, const struct place *p)
 }
 
 /* The frame on top goes over to exact code, at x->pc; false when one cannot stop just here. */
-static bool go_exact(struct wasm_exec *x, uint64_t *clock)
-{
+static bool go_exact(struct wasm_exec *x, uint64_t *clock) {
     struct code *c = x->top->code;
     struct place p;
     if (!stop_place(c, x->pc, &p))
@@ -171,15 +153,13 @@ static bool go_exact(struct wasm_exec *x, uint64_t *clock)
     return true;
 }
 
-static void leave(struct wasm_exec *x, enum wasm_outcome o, uint64_t clock)
-{
+static void leave(struct wasm_exec *x, enum wasm_outcome o, uint64_t clock) {
     x->outcome = o;
     x->clock = clock;
     x->state = EXEC_READY;
 }
 
-bool slow_fuel(struct wasm_exec *x)
-{
+bool slow_fuel(struct wasm_exec *x) {
     if (x->exact) /* fuel is exact: below zero only by a bulk operation's refund, noticed at the next check */
         return true;
     uint64_t low = clock_with(x, 0); /* the clock less P */
@@ -203,14 +183,12 @@ bool slow_fuel(struct wasm_exec *x)
     return true;
 }
 
-bool slow_check(struct wasm_exec *x)
-{
+bool slow_check(struct wasm_exec *x) {
     leave(x, WASM_STOPPED, clock_with(x, 0));
     return false;
 }
 
-bool slow_point(struct wasm_exec *x)
-{
+bool slow_point(struct wasm_exec *x) {
     struct code *c = x->top->code;
     uint64_t clock = clock_with(x, 0);
     if (x->exact && (near_limit(x, clock) || __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED))) {
@@ -238,11 +216,11 @@ bool slow_point(struct wasm_exec *x)
     return true;
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------------ */
+/* ---- ends
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* After popping a frame in exact mode: the caller may stand in fused code. */
-static bool returned(struct wasm_exec *x)
-{
+static bool returned(struct wasm_exec *x) {
     if (x->exact && in_fused(x->top->code, x->pc)) {
         struct code *c = x->top->code;
         struct place p;
@@ -255,8 +233,7 @@ static bool returned(struct wasm_exec *x)
     return true;
 }
 
-static void pop_frame(struct wasm_exec *x)
-{
+static void pop_frame(struct wasm_exec *x) {
     struct frame *t = x->top;
     x->pc = t->ret;
     x->top = t - 1;
@@ -266,18 +243,15 @@ static void pop_frame(struct wasm_exec *x)
 typedef uint16_t aliased_u16 __attribute__((may_alias));
 typedef int32_t aliased_i32 __attribute__((may_alias));
 
-static uint32_t operand(const struct wasm_exec *x, int i)
-{
+static uint32_t operand(const struct wasm_exec *x, int i) {
     return ((const aliased_u16 *)x->pc)[4 + i];
 }
 
-static uint32_t operand_imm(const struct wasm_exec *x)
-{
+static uint32_t operand_imm(const struct wasm_exec *x) {
     return (uint32_t)((const aliased_i32 *)x->pc)[3];
 }
 
-bool slow_return(struct wasm_exec *x)
-{
+bool slow_return(struct wasm_exec *x) {
     uint32_t from = operand(x, 0), n = operand(x, 1);
     for (uint32_t i = 0; i < n; i++)
         x->fp[i] = x->fp[from + i];
@@ -287,16 +261,14 @@ bool slow_return(struct wasm_exec *x)
     return returned(x);
 }
 
-bool slow_done(struct wasm_exec *x)
-{
+bool slow_done(struct wasm_exec *x) {
     x->outcome = WASM_DONE;
     x->clock = clock_with(x, 0);
     x->state = EXEC_DONE;
     return false;
 }
 
-bool slow_cross(struct wasm_exec *x)
-{
+bool slow_cross(struct wasm_exec *x) {
     struct frame *marker = x->top;
     must(marker->code == NULL);
     x->top = marker - 1;
@@ -306,15 +278,15 @@ bool slow_cross(struct wasm_exec *x)
     return returned(x);
 }
 
-bool slow_trap(struct wasm_exec *x)
-{
+bool slow_trap(struct wasm_exec *x) {
     struct code *c = x->top->code;
     uint64_t clock = clock_with(x, 0);
     x->trap_offset = 0;
     struct place p;
     if (!x->host && c && (in_fused(c, x->pc) || in_exact(c, x->pc))) {
         bool fused = in_fused(c, x->pc);
-        if (place_at_word(c, !fused, PLACE_INSN, (uint32_t)(x->pc - (fused ? c->entry : c->exact)), &p)) {
+        if (place_at_word(c, !fused, x->trap_first ? PLACE_FIRST : PLACE_INSN,
+                          (uint32_t)(x->pc - (fused ? c->entry : c->exact)), &p)) {
             x->trap_offset = p.offset;
             clock += fused ? p.ticks : 0;
             place_deinit(&p);
@@ -326,23 +298,21 @@ bool slow_trap(struct wasm_exec *x)
     return false;
 }
 
-static bool trap(struct wasm_exec *x, enum wasm_trap_kind k)
-{
+static bool trap(struct wasm_exec *x, enum wasm_trap_kind k) {
     x->trap = k;
     return slow_trap(x);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+/* ---- calls
+ * ----------------------------------------------------------------------------------------------------------- */
 
-bool slow_translate(struct wasm_exec *x)
-{
+bool slow_translate(struct wasm_exec *x) {
     translate((struct code *)(uintptr_t)x->pc[2], false);
     return true;
 }
 
 /* Pushes a frame for `c` at slots `fp`; its parameters are there. */
-static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret)
-{
+static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret) {
     if (fp + c->frame_slots > x->stack_end || x->top + 1 >= x->frames_end)
         return false;
     fused_code(c); /* also tells zero_slots */
@@ -355,8 +325,7 @@ static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const 
 }
 
 /* At a function's entry, x->pc its fused code: settles which code it is to run in. */
-static bool entered(struct wasm_exec *x)
-{
+static bool entered(struct wasm_exec *x) {
     if (x->exact) {
         uint64_t clock = clock_with(x, 0);
         if (near_limit(x, clock))
@@ -368,8 +337,7 @@ static bool entered(struct wasm_exec *x)
     return x->fuel >= 0 || slow_fuel(x);
 }
 
-static void canonical_results(const struct wasm_functype *ft, uint64_t *slots)
-{
+static void canonical_results(const struct wasm_functype *ft, uint64_t *slots) {
     for (uint32_t i = 0; i < ft->nresults; i++) {
         if (ft->results[i] == WASM_I32 || ft->results[i] == WASM_F32)
             *slots = (uint32_t)*slots;
@@ -380,8 +348,7 @@ static void canonical_results(const struct wasm_functype *ft, uint64_t *slots)
 enum call_end { CALL_RETURNED, CALL_PARKED, CALL_LEFT };
 
 /* Calls a host function; fuel has been charged. */
-static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_t *slots)
-{
+static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_t *slots) {
     x->host = f;
     x->state = EXEC_HOST_CALL;
     enum wasm_host h = f->fn(f->env, x, slots);
@@ -398,15 +365,12 @@ static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_
         x->state = EXEC_EXITED;
         return CALL_LEFT;
     case WASM_HOST_TRAP:
-    default:
-        trap(x, WASM_TRAP_HOST);
-        return CALL_LEFT;
+    default: trap(x, WASM_TRAP_HOST); return CALL_LEFT;
     }
 }
 
 /* A call of `f`, arguments at x->fp + a, instruction of `words` words. */
-static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t words)
-{
+static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t words) {
     uint64_t *slots = x->fp + a;
     uint32_t ticks = operand_imm(x);
     const uint64_t *ret = x->pc + words;
@@ -448,20 +412,17 @@ static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t 
     return entered(x);
 }
 
-bool slow_call_import(struct wasm_exec *x)
-{
+bool slow_call_import(struct wasm_exec *x) {
     return call(x, x->instance->funcs[(uint32_t)x->pc[2]], operand(x, 0), 3);
 }
 
-bool slow_call_exact(struct wasm_exec *x)
-{
+bool slow_call_exact(struct wasm_exec *x) {
     struct code *c = (struct code *)(uintptr_t)x->pc[2];
     return call(x, x->instance->funcs[c->func], operand(x, 0), 3);
 }
 
 /* The function a call_indirect means, or NULL after a trap. */
-static struct wasm_func *indirect(struct wasm_exec *x)
-{
+static struct wasm_func *indirect(struct wasm_exec *x) {
     const struct wasm_table *t = x->instance->tables[(uint32_t)x->pc[2]];
     uint32_t i = (uint32_t)x->fp[operand(x, 1)];
     if (i >= t->size) {
@@ -480,15 +441,13 @@ static struct wasm_func *indirect(struct wasm_exec *x)
     return f;
 }
 
-bool slow_call_indirect(struct wasm_exec *x)
-{
+bool slow_call_indirect(struct wasm_exec *x) {
     struct wasm_func *f = indirect(x);
     return f && call(x, f, operand(x, 0), 4);
 }
 
 /* A tail call: the arguments replace this frame's slots, and the callee returns to this frame's caller. */
-static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a)
-{
+static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
     uint32_t ticks = operand_imm(x);
     uint64_t *fp = x->fp;
     struct frame *t = x->top;
@@ -534,21 +493,19 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a)
     return entered(x);
 }
 
-bool slow_return_call(struct wasm_exec *x)
-{
+bool slow_return_call(struct wasm_exec *x) {
     return tail_call(x, x->instance->funcs[(uint32_t)x->pc[2]], operand(x, 0));
 }
 
-bool slow_return_call_indirect(struct wasm_exec *x)
-{
+bool slow_return_call_indirect(struct wasm_exec *x) {
     struct wasm_func *f = indirect(x);
     return f && tail_call(x, f, operand(x, 0));
 }
 
-/* ---- memory and tables ------------------------------------------------------------------------------------------------ */
+/* ---- memory and tables
+ * ------------------------------------------------------------------------------------------------ */
 
-bool slow_memory_grow(struct wasm_exec *x)
-{
+bool slow_memory_grow(struct wasm_exec *x) {
     uint64_t *fp = x->fp;
     uint32_t a = operand(x, 0), b = operand(x, 1);
     fp[a] = (uint32_t)wasm_memory_grow(x->memory, (uint32_t)fp[b]);
@@ -556,8 +513,7 @@ bool slow_memory_grow(struct wasm_exec *x)
     return true;
 }
 
-bool slow_table_get(struct wasm_exec *x)
-{
+bool slow_table_get(struct wasm_exec *x) {
     const struct wasm_table *t = x->instance->tables[operand_imm(x)];
     wasm_ref v;
     if (!wasm_table_get(t, (uint32_t)x->fp[operand(x, 1)], &v))
@@ -567,8 +523,7 @@ bool slow_table_get(struct wasm_exec *x)
     return true;
 }
 
-bool slow_table_set(struct wasm_exec *x)
-{
+bool slow_table_set(struct wasm_exec *x) {
     struct wasm_table *t = x->instance->tables[operand_imm(x)];
     if (!wasm_table_set(t, (uint32_t)x->fp[operand(x, 0)], x->fp[operand(x, 1)]))
         return trap(x, WASM_TRAP_TABLE_BOUNDS);
@@ -576,8 +531,7 @@ bool slow_table_set(struct wasm_exec *x)
     return true;
 }
 
-bool slow_table_grow(struct wasm_exec *x)
-{
+bool slow_table_grow(struct wasm_exec *x) {
     struct wasm_table *t = x->instance->tables[(uint32_t)x->pc[2]];
     int64_t old = table_grow(t, (uint32_t)x->fp[operand(x, 2)], x->fp[operand(x, 1)]);
     x->fp[operand(x, 0)] = (uint32_t)old;
@@ -587,8 +541,7 @@ bool slow_table_grow(struct wasm_exec *x)
 
 /* How many of `n` units a bulk operation may do now: the charge is one tick for `per_tick` of them, beyond the
  * operator's own. Sets *whole when it will be finished. */
-static uint64_t bulk_share(const struct wasm_exec *x, uint64_t n, uint32_t per_tick, uint32_t slice, bool *whole)
-{
+static uint64_t bulk_share(const struct wasm_exec *x, uint64_t n, uint32_t per_tick, uint32_t slice, bool *whole) {
     uint64_t ticks = n / per_tick, room = x->fuel > 0 ? (uint64_t)x->fuel : 0;
     *whole = ticks <= room && n <= slice;
     if (*whole)
@@ -600,8 +553,7 @@ static uint64_t bulk_share(const struct wasm_exec *x, uint64_t n, uint32_t per_t
 }
 
 /* After a share: on to the next instruction, or back to this one with what is left. */
-static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, bool whole, uint32_t words)
-{
+static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, bool whole, uint32_t words) {
     x->fuel -= (int64_t)(done / per_tick);
     if (whole) {
         x->pc += words;
@@ -624,8 +576,7 @@ static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, boo
     return false;
 }
 
-bool slow_memory_bulk(struct wasm_exec *x)
-{
+bool slow_memory_bulk(struct wasm_exec *x) {
     uint64_t *v = x->fp + operand(x, 0);
     uint32_t what = operand(x, 1);
     uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
@@ -663,8 +614,7 @@ bool slow_memory_bulk(struct wasm_exec *x)
     return bulk_next(x, share, 64, whole, 2);
 }
 
-bool slow_table_bulk(struct wasm_exec *x)
-{
+bool slow_table_bulk(struct wasm_exec *x) {
     uint64_t *v = x->fp + operand(x, 0);
     uint32_t what = operand(x, 1), second = (uint32_t)x->pc[2];
     uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
@@ -699,10 +649,10 @@ bool slow_table_bulk(struct wasm_exec *x)
     return bulk_next(x, share, 8, whole, 3);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * ---------------------------------------------------------------------------------------------------------- */
 
-void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value *args)
-{
+void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value *args) {
     must(x->state == EXEC_IDLE || x->state == EXEC_DONE);
     wasm_reset(x);
     uint64_t *slot = x->stack;
@@ -724,8 +674,7 @@ void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value 
 }
 
 /* wasm_run of what never entered Wasm. */
-static enum wasm_outcome run_outermost(struct wasm_exec *x)
-{
+static enum wasm_outcome run_outermost(struct wasm_exec *x) {
     struct wasm_func *f = x->callee;
     x->fuel = 0;
     x->origin = x->clock;
@@ -742,8 +691,7 @@ static enum wasm_outcome run_outermost(struct wasm_exec *x)
     return x->outcome;
 }
 
-enum wasm_outcome wasm_run(struct wasm_exec *x, uint64_t until_ticks)
-{
+enum wasm_outcome wasm_run(struct wasm_exec *x, uint64_t until_ticks) {
     must(x->state == EXEC_READY);
     x->until = until_ticks;
     if (x->clock >= until_ticks)
@@ -778,8 +726,7 @@ enum wasm_outcome wasm_run(struct wasm_exec *x, uint64_t until_ticks)
     return x->outcome;
 }
 
-void wasm_results(const struct wasm_exec *x, union wasm_value *out)
-{
+void wasm_results(const struct wasm_exec *x, union wasm_value *out) {
     must(x->state == EXEC_DONE);
     const struct wasm_functype *ft = x->callee->type;
     const uint64_t *slot = x->stack;
@@ -789,10 +736,10 @@ void wasm_results(const struct wasm_exec *x, union wasm_value *out)
     }
 }
 
-/* ---- traps and back-traces ---------------------------------------------------------------------------------------- */
+/* ---- traps and back-traces ----------------------------------------------------------------------------------------
+ */
 
-const char *wasm_trap_text(enum wasm_trap_kind k)
-{
+const char *wasm_trap_text(enum wasm_trap_kind k) {
     static const char *const texts[] = {
 #define X(name, text) text,
         WASM_TRAP_TABLE(X)
@@ -802,25 +749,21 @@ const char *wasm_trap_text(enum wasm_trap_kind k)
     return texts[k];
 }
 
-enum wasm_trap_kind wasm_trap(const struct wasm_exec *x)
-{
+enum wasm_trap_kind wasm_trap(const struct wasm_exec *x) {
     return x->state == EXEC_TRAPPED ? x->trap : WASM_TRAP_NONE;
 }
 
-void wasm_trap_set_text(struct wasm_exec *x, const char *text)
-{
+void wasm_trap_set_text(struct wasm_exec *x, const char *text) {
     mem_free(x->trap_text);
     x->trap_text = text ? mem_strdup(text) : NULL;
 }
 
-const char *wasm_exec_trap_text(const struct wasm_exec *x)
-{
+const char *wasm_exec_trap_text(const struct wasm_exec *x) {
     return x->trap_text ? x->trap_text : wasm_trap_text(x->trap);
 }
 
 /* File offset of the operator an address belongs to; kinds in order of preference. */
-static uint32_t offset_at(struct code *c, const uint64_t *pc, const enum place_kind *kinds, int nkinds)
-{
+static uint32_t offset_at(struct code *c, const uint64_t *pc, const enum place_kind *kinds, int nkinds) {
     bool fused = in_fused(c, pc);
     if (!fused && !in_exact(c, pc))
         return 0;
@@ -836,8 +779,7 @@ static uint32_t offset_at(struct code *c, const uint64_t *pc, const enum place_k
     return 0;
 }
 
-uint32_t wasm_backtrace(const struct wasm_exec *x, struct wasm_frame *out, uint32_t cap)
-{
+uint32_t wasm_backtrace(const struct wasm_exec *x, struct wasm_frame *out, uint32_t cap) {
     uint32_t n = 0;
     if (x->state == EXEC_IDLE || x->state == EXEC_DONE)
         return 0;

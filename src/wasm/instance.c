@@ -2,10 +2,10 @@
 #include "wasm/engine.h"
 #include "wasm/opcodes.h"
 
-/* ---- constant expressions -------------------------------------------------------------------------------------------- */
+/* ---- constant expressions
+ * -------------------------------------------------------------------------------------------- */
 
-static uint64_t leb(const uint8_t **p, bool is_signed)
-{
+static uint64_t leb(const uint8_t **p, bool is_signed) {
     uint64_t r = 0;
     unsigned shift = 0;
     uint8_t b;
@@ -21,8 +21,7 @@ static uint64_t leb(const uint8_t **p, bool is_signed)
 }
 
 /* Evaluates a validated constant expression. */
-static union wasm_value evaluate(struct wasm_instance *i, const struct constexpr_ *c)
-{
+static union wasm_value evaluate(struct wasm_instance *i, const struct constexpr_ *c) {
     union wasm_value few[16], *stack = few;
     if (c->size > 16) /* no more operands than bytes */
         stack = mem_alloc(c->size * sizeof *stack);
@@ -74,22 +73,20 @@ static union wasm_value evaluate(struct wasm_instance *i, const struct constexpr
     }
 }
 
-wasm_ref instance_elem(struct wasm_instance *i, const struct module_elem *seg, uint32_t index)
-{
+wasm_ref instance_elem(struct wasm_instance *i, const struct module_elem *seg, uint32_t index) {
     if (seg->funcs)
         return (uint64_t)(uintptr_t)i->funcs[seg->funcs[index]];
     return evaluate(i, &seg->exprs[index]).ref;
 }
 
-/* ---- linking --------------------------------------------------------------------------------------------------------- */
+/* ---- linking
+ * --------------------------------------------------------------------------------------------------------- */
 
-static bool limits_match(struct wasm_limits have, struct wasm_limits want)
-{
+static bool limits_match(struct wasm_limits have, struct wasm_limits want) {
     return have.min >= want.min && (!want.has_max || (have.has_max && have.max <= want.max));
 }
 
-static enum status link_one(struct wasm_instance *i, uint32_t n, struct wasm_extern x, struct err *e)
-{
+static enum status link_one(struct wasm_instance *i, uint32_t n, struct wasm_extern x, struct err *e) {
     const struct wasm_module *m = i->module;
     const struct module_import *im = &m->imports[n];
     struct wasm_externtype want = wasm_module_import(m, n).type;
@@ -121,8 +118,7 @@ static enum status link_one(struct wasm_instance *i, uint32_t n, struct wasm_ext
     return ST_OK;
 }
 
-static enum status make_entities(struct wasm_instance *i, struct err *e)
-{
+static enum status make_entities(struct wasm_instance *i, struct err *e) {
     const struct wasm_module *m = i->module;
     struct wasm_store *s = i->store;
     enum status st = ST_OK;
@@ -142,13 +138,11 @@ static enum status make_entities(struct wasm_instance *i, struct err *e)
     return st;
 }
 
-static enum status trapped(struct err *e, enum wasm_trap_kind k)
-{
+static enum status trapped(struct err *e, enum wasm_trap_kind k) {
     return err_set(e, ST_TRAPPED, "%s", wasm_trap_text(k));
 }
 
-static enum status copy_segments(struct wasm_instance *i, struct err *e)
-{
+static enum status copy_segments(struct wasm_instance *i, struct err *e) {
     const struct wasm_module *m = i->module;
     for (uint32_t n = 0; n < m->nelems; n++) {
         const struct module_elem *seg = &m->elems[n];
@@ -178,8 +172,7 @@ static enum status copy_segments(struct wasm_instance *i, struct err *e)
 }
 
 enum status wasm_instance_new(struct wasm_store *s, const struct wasm_module *m, const struct wasm_extern *imports,
-                              uint32_t nimports, struct wasm_instance **out, struct err *e)
-{
+                              uint32_t nimports, struct wasm_instance **out, struct err *e) {
     if (nimports != m->nimports)
         return err_set(e, ST_UNLINKABLE, "%u imports given, the module has %u", nimports, m->nimports);
     struct arena *a = &s->arena;
@@ -212,30 +205,26 @@ enum status wasm_instance_new(struct wasm_store *s, const struct wasm_module *m,
     return st;
 }
 
-/* ---- access ---------------------------------------------------------------------------------------------------------- */
+/* ---- access
+ * ---------------------------------------------------------------------------------------------------------- */
 
-struct wasm_func *wasm_instance_start(struct wasm_instance *i)
-{
+struct wasm_func *wasm_instance_start(struct wasm_instance *i) {
     return i->module->has_start ? i->funcs[i->module->start] : NULL;
 }
 
-struct wasm_func *wasm_instance_func(struct wasm_instance *i, uint32_t index)
-{
+struct wasm_func *wasm_instance_func(struct wasm_instance *i, uint32_t index) {
     return index < i->module->nfuncs ? i->funcs[index] : NULL;
 }
 
-const struct wasm_module *wasm_instance_module(const struct wasm_instance *i)
-{
+const struct wasm_module *wasm_instance_module(const struct wasm_instance *i) {
     return i->module;
 }
 
-struct wasm_memory *wasm_instance_memory(struct wasm_instance *i)
-{
+struct wasm_memory *wasm_instance_memory(struct wasm_instance *i) {
     return i->memories[0];
 }
 
-bool wasm_instance_export(struct wasm_instance *i, const char *name, struct wasm_extern *out)
-{
+bool wasm_instance_export(struct wasm_instance *i, const char *name, struct wasm_extern *out) {
     const struct wasm_module *m = i->module;
     for (uint32_t n = 0; n < m->nexports; n++) {
         const struct module_export *x = &m->exports[n];

@@ -1,8 +1,8 @@
 /* module.h: a decoded module; internal to src/wasm.
  *
- * Filled by decode.c (sections) and checked by validate.c (everything the specification asks, function bodies included).
- * All arrays lie in the module's arena; names, bodies and data are spans into the module's bytes.  Index spaces hold the
- * imports first, as in the specification. */
+ * Filled by decode.c (sections) and checked by validate.c (everything the specification asks, function bodies
+ * included). All arrays lie in the module's arena; names, bodies and data are spans into the module's bytes.  Index
+ * spaces hold the imports first, as in the specification. */
 #ifndef AEON_WASM_MODULE_H
 #define AEON_WASM_MODULE_H
 
@@ -29,14 +29,16 @@ struct constexpr_ {
 };
 
 struct module_func {
-    uint32_t type;       /* index into types */
-    uint32_t offset;     /* file offset of the first operator; 0 for imports */
-    const uint8_t *code; /* first operator; NULL for imports */
-    const uint8_t *end;  /* one past the final `end` */
+    uint32_t type;              /* index into types */
+    uint32_t offset;            /* file offset of the first operator; 0 for imports */
+    const uint8_t *code;        /* first operator; NULL for imports */
+    const uint8_t *end;         /* one past the final `end` */
     const uint8_t *locals_code; /* the body's local declarations (vector of counts and types), before `code` */
-    uint32_t nlocals;    /* declared locals, without parameters */
-    uint32_t frame_slots; /* canonical frame: slots of parameters, locals and the highest operand stack (by validate.c) */
-    uint32_t nops;       /* operators of the body that are ticks: with !has_loop_or_call, no call takes more (by validate.c) */
+    uint32_t nlocals;           /* declared locals, without parameters */
+    uint32_t
+        frame_slots; /* canonical frame: slots of parameters, locals and the highest operand stack (by validate.c) */
+    uint32_t
+        nops; /* operators of the body that are ticks: with !has_loop_or_call, no call takes more (by validate.c) */
     bool has_loop_or_call; /* or a bulk operator, which takes more than one tick */
 };
 
@@ -59,8 +61,8 @@ struct module_elem {
     struct constexpr_ offset; /* active */
     uint32_t count;
     /* one of: */
-    const uint32_t *funcs;           /* function indices */
-    const struct constexpr_ *exprs;  /* when funcs is NULL */
+    const uint32_t *funcs;          /* function indices */
+    const struct constexpr_ *exprs; /* when funcs is NULL */
 };
 
 struct module_data {

@@ -10,12 +10,12 @@
 static const uint8_t magic[8] = {'A', 'E', 'O', 'N', 'S', 'N', 'A', 'P'};
 enum { SNAPSHOT_VERSION = 1, BLOCK = 4096 };
 
-/* ---- what a call leaves behind --------------------------------------------------------------------------------------- */
+/* ---- what a call leaves behind
+ * --------------------------------------------------------------------------------------- */
 
 /* The type of the function called by the operator at `offset`, and where the next operator is; NULL when that is no
  * call. */
-static const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset, uint32_t *next)
-{
+static const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset, uint32_t *next) {
     const uint8_t *p = m->bytes.data + offset, *end = m->bytes.data + m->bytes.size;
     uint64_t a, b;
     uint8_t op = *p++;
@@ -31,17 +31,16 @@ static const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t
     return NULL;
 }
 
-/* ---- saving ---------------------------------------------------------------------------------------------------------- */
+/* ---- saving
+ * ---------------------------------------------------------------------------------------------------------- */
 
-static void put_ref(struct buf *out, uint8_t type, wasm_ref v)
-{
+static void put_ref(struct buf *out, uint8_t type, wasm_ref v) {
     if (type == WASM_FUNCREF)
         v = v ? (uint64_t)((struct wasm_func *)(uintptr_t)v)->index + 1 : 0;
     buf_varint(out, v);
 }
 
-static void put_value(struct buf *out, uint8_t type, const uint64_t *slot)
-{
+static void put_value(struct buf *out, uint8_t type, const uint64_t *slot) {
     switch (type) {
     case WASM_I32:
     case WASM_F32: buf_u32(out, (uint32_t)slot[0]); break;
@@ -53,8 +52,7 @@ static void put_value(struct buf *out, uint8_t type, const uint64_t *slot)
 }
 
 /* Pages that are all zero are left out: (blocks to skip, blocks that follow)*, 0 0. */
-static void save_memory(struct buf *out, const struct wasm_memory *m)
-{
+static void save_memory(struct buf *out, const struct wasm_memory *m) {
     static const uint8_t zeros[BLOCK];
     buf_varint(out, m->size / WASM_PAGE_SIZE);
     uint64_t n = m->size / BLOCK, last = 0;
@@ -74,15 +72,13 @@ static void save_memory(struct buf *out, const struct wasm_memory *m)
     buf_varint(out, 0);
 }
 
-static bool caller_place(struct code *c, const uint64_t *pc, struct place *p)
-{
+static bool caller_place(struct code *c, const uint64_t *pc, struct place *p) {
     bool fused = c->entry && pc >= c->entry && pc < c->entry + c->fused_words;
     return place_at_word(c, !fused, PLACE_CALL, (uint32_t)(pc - (fused ? c->entry : c->exact)), p);
 }
 
 /* The innermost frame, wherever it stands. p->offset becomes that of the operator about to be executed. */
-static bool top_place(const struct wasm_module *m, struct code *c, const uint64_t *pc, struct place *p)
-{
+static bool top_place(const struct wasm_module *m, struct code *c, const uint64_t *pc, struct place *p) {
     bool fused = c->entry && pc >= c->entry && pc < c->entry + c->fused_words;
     uint32_t word = (uint32_t)(pc - (fused ? c->entry : c->exact));
     if (!place_at_word(c, !fused, PLACE_LABEL, word, p) && !place_at_word(c, !fused, PLACE_CALL, word, p) &&
@@ -109,8 +105,7 @@ static bool top_place(const struct wasm_module *m, struct code *c, const uint64_
     return true;
 }
 
-static void save_frame(struct buf *out, const struct frame *f, const struct place *p, uint32_t nvalues)
-{
+static void save_frame(struct buf *out, const struct frame *f, const struct place *p, uint32_t nvalues) {
     buf_varint(out, f->code->func);
     buf_varint(out, p->offset);
     const uint64_t *slot = f->fp;
@@ -126,8 +121,7 @@ static void save_frame(struct buf *out, const struct frame *f, const struct plac
     }
 }
 
-static enum status save_frames(struct wasm_exec *x, struct buf *out, struct err *e)
-{
+static enum status save_frames(struct wasm_exec *x, struct buf *out, struct err *e) {
     const struct wasm_module *m = x->instance->module;
     buf_varint(out, (uint64_t)(x->top - x->frames));
     for (struct frame *f = x->frames + 1; f <= x->top; f++) {
@@ -146,8 +140,7 @@ static enum status save_frames(struct wasm_exec *x, struct buf *out, struct err 
     return ST_OK;
 }
 
-enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, struct buf *out, struct err *e)
-{
+enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, struct buf *out, struct err *e) {
     const struct wasm_module *m = i->module;
     if (i->store->ninstances != 1 || m->nimported_memories || m->nimported_tables || m->nimported_globals)
         return err_set(e, ST_UNSUPPORTED, "snapshot: the instance shares state with others");
@@ -190,15 +183,15 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
     return ST_OK;
 }
 
-/* ---- loading --------------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * --------------------------------------------------------------------------------------------------------- */
 
 struct in {
     const uint8_t *p, *end;
     bool bad;
 };
 
-static const uint8_t *take(struct in *in, uint64_t n)
-{
+static const uint8_t *take(struct in *in, uint64_t n) {
     if (in->bad || n > (uint64_t)(in->end - in->p)) {
         in->bad = true;
         return NULL;
@@ -208,8 +201,7 @@ static const uint8_t *take(struct in *in, uint64_t n)
     return p;
 }
 
-static uint64_t take_varint(struct in *in)
-{
+static uint64_t take_varint(struct in *in) {
     uint64_t v = 0;
     const uint8_t *p = in->bad ? NULL : get_varint(in->p, in->end, &v);
     if (!p) {
@@ -220,8 +212,7 @@ static uint64_t take_varint(struct in *in)
     return v;
 }
 
-static wasm_ref take_ref(struct in *in, const struct wasm_instance *i, uint8_t type)
-{
+static wasm_ref take_ref(struct in *in, const struct wasm_instance *i, uint8_t type) {
     uint64_t v = take_varint(in);
     if (type != WASM_FUNCREF || v == 0)
         return v;
@@ -232,8 +223,7 @@ static wasm_ref take_ref(struct in *in, const struct wasm_instance *i, uint8_t t
     return (uint64_t)(uintptr_t)i->funcs[v - 1];
 }
 
-static void take_value(struct in *in, const struct wasm_instance *i, uint8_t type, uint64_t *slot)
-{
+static void take_value(struct in *in, const struct wasm_instance *i, uint8_t type, uint64_t *slot) {
     const uint8_t *p;
     switch (type) {
     case WASM_I32:
@@ -254,8 +244,7 @@ static void take_value(struct in *in, const struct wasm_instance *i, uint8_t typ
     }
 }
 
-static void load_memory(struct in *in, struct wasm_memory *m)
-{
+static void load_memory(struct in *in, struct wasm_memory *m) {
     uint64_t pages = take_varint(in), have = m->size / WASM_PAGE_SIZE;
     if (in->bad || pages < have || pages > UINT32_MAX || wasm_memory_grow(m, (uint32_t)(pages - have)) < 0) {
         in->bad = true;
@@ -280,8 +269,7 @@ static void load_memory(struct in *in, struct wasm_memory *m)
     }
 }
 
-static void load_table(struct in *in, const struct wasm_instance *i, struct wasm_table *t)
-{
+static void load_table(struct in *in, const struct wasm_instance *i, struct wasm_table *t) {
     uint64_t size = take_varint(in);
     if (in->bad || size < t->size || size > UINT32_MAX || size > (uint64_t)(in->end - in->p) ||
         table_grow(t, (uint32_t)size - t->size, 0) < 0) {
@@ -294,8 +282,7 @@ static void load_table(struct in *in, const struct wasm_instance *i, struct wasm
 
 /* One frame on top of x; `expect`: what the call below it wants back, NULL for the outermost. */
 static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance *i, bool top,
-                       const struct wasm_functype **expect)
-{
+                       const struct wasm_functype **expect) {
     const struct wasm_module *m = i->module;
     uint64_t func = take_varint(in), offset = take_varint(in);
     if (in->bad || func < m->nimported_funcs || func >= m->nfuncs || offset < m->funcs[func].offset ||
@@ -341,8 +328,7 @@ static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance 
     return ok && !in->bad;
 }
 
-static bool load_frames(struct in *in, struct wasm_exec *x, struct wasm_instance *i)
-{
+static bool load_frames(struct in *in, struct wasm_exec *x, struct wasm_instance *i) {
     uint64_t n = take_varint(in);
     if (in->bad || n > x->store->config.max_frames)
         return false;
@@ -364,14 +350,14 @@ static bool load_frames(struct in *in, struct wasm_exec *x, struct wasm_instance
     return true;
 }
 
-enum status wasm_snapshot_load(struct wasm_exec *x, struct wasm_instance *i, struct span bytes, struct err *e)
-{
+enum status wasm_snapshot_load(struct wasm_exec *x, struct wasm_instance *i, struct span bytes, struct err *e) {
     const struct wasm_module *m = i->module;
     must(x->state == EXEC_IDLE);
     if (bytes.size < sizeof magic + 8 + 2 * SHA256_SIZE || memcmp(bytes.data, magic, sizeof magic) != 0)
         return err_set(e, ST_CORRUPT, "snapshot: not a snapshot");
     if (get_u32(bytes.data + 8) != SNAPSHOT_VERSION || get_u32(bytes.data + 12) != WASM_SEMANTICS_VERSION)
-        return err_set(e, ST_VERSION, "snapshot: format %u with semantics %u; this engine reads format %u with semantics %u",
+        return err_set(e, ST_VERSION,
+                       "snapshot: format %u with semantics %u; this engine reads format %u with semantics %u",
                        get_u32(bytes.data + 8), get_u32(bytes.data + 12), SNAPSHOT_VERSION, WASM_SEMANTICS_VERSION);
     struct sha256 hash;
     size_t body = bytes.size - SHA256_SIZE;

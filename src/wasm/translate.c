@@ -3,7 +3,8 @@
 
 #include "wasm/translator.h"
 
-/* ---- tables -------------------------------------------------------------------------------------------------------- */
+/* ---- tables --------------------------------------------------------------------------------------------------------
+ */
 
 // clang-format off
 /* The first instruction of an operator's family in ops.inc, by signature. */
@@ -83,50 +84,51 @@ static const uint16_t branch_family[OP_F64_GE - OP_I32_EQZ + 1] = {
 _Static_assert(OP_I32_GE_U == OP_I32_EQ + 9 && OP_I64_GE_U == OP_I64_EQ + 9, "integer comparisons in binary order");
 
 /* Members of a family, from its first. */
-enum { SS, RS, SR, SK, RK };                                     /* binary */
-enum { BRN = 3 };                                                /* from BR_<float>_xx to BRN_<float>_xx */
+enum { SS, RS, SR, SK, RK }; /* binary */
+enum { BRN = 3 };            /* from BR_<float>_xx to BRN_<float>_xx */
 enum { STORE_SS, STORE_RS, STORE_SR, STORE_KS, STORE_KR, STORE_SK, STORE_KK };
 
-static bool is_int_compare(uint32_t op)
-{
+static bool is_int_compare(uint32_t op) {
     return (op >= OP_I32_EQ && op <= OP_I32_GE_U) || (op >= OP_I64_EQ && op <= OP_I64_GE_U);
 }
 
-static bool is_float_compare(uint32_t op)
-{
+static bool is_float_compare(uint32_t op) {
     return op >= OP_F32_EQ && op <= OP_F64_GE;
 }
 
 /* eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u, turned into their negation, and with sides exchanged. */
-static uint32_t int_compare_with(uint32_t op, const uint8_t map[10])
-{
+static uint32_t int_compare_with(uint32_t op, const uint8_t map[10]) {
     uint32_t base = op >= OP_I64_EQ ? OP_I64_EQ : OP_I32_EQ;
     return base + map[op - base];
 }
 
-static uint32_t negated(uint32_t op)
-{
+static uint32_t negated(uint32_t op) {
     static const uint8_t map[10] = {1, 0, 8, 9, 6, 7, 4, 5, 2, 3};
     return int_compare_with(op, map);
 }
 
-static uint32_t mirrored(uint32_t op)
-{
+static uint32_t mirrored(uint32_t op) {
     static const uint8_t map[10] = {0, 1, 4, 5, 2, 3, 8, 9, 6, 7};
     return int_compare_with(op, map);
 }
 
-static bool commutes(uint32_t op)
-{
+static bool commutes(uint32_t op) {
     switch (op) {
-    case OP_I32_ADD: case OP_I32_MUL: case OP_I32_AND: case OP_I32_OR: case OP_I32_XOR:
-    case OP_I64_ADD: case OP_I64_MUL: case OP_I64_AND: case OP_I64_OR: case OP_I64_XOR: return true;
+    case OP_I32_ADD:
+    case OP_I32_MUL:
+    case OP_I32_AND:
+    case OP_I32_OR:
+    case OP_I32_XOR:
+    case OP_I64_ADD:
+    case OP_I64_MUL:
+    case OP_I64_AND:
+    case OP_I64_OR:
+    case OP_I64_XOR: return true;
     default: return false;
     }
 }
 
-static uint8_t type_of_letter(char c)
-{
+static uint8_t type_of_letter(char c) {
     switch (c) {
     case 'i': return WASM_I32;
     case 'I': return WASM_I64;
@@ -136,10 +138,10 @@ static uint8_t type_of_letter(char c)
     }
 }
 
-/* ---- reading (validated bytes) ------------------------------------------------------------------------------------- */
+/* ---- reading (validated bytes) -------------------------------------------------------------------------------------
+ */
 
-static uint32_t read_u32(struct translator *t)
-{
+static uint32_t read_u32(struct translator *t) {
     uint32_t r = 0;
     for (unsigned shift = 0;; shift += 7) {
         uint8_t b = *t->p++;
@@ -149,8 +151,7 @@ static uint32_t read_u32(struct translator *t)
     }
 }
 
-static int64_t read_s64(struct translator *t)
-{
+static int64_t read_s64(struct translator *t) {
     uint64_t r = 0;
     unsigned shift = 0;
     uint8_t b;
@@ -164,21 +165,63 @@ static int64_t read_s64(struct translator *t)
     return (int64_t)r;
 }
 
-static void skip_leb(struct translator *t)
-{
+static void skip_leb(struct translator *t) {
     while (*t->p++ & 0x80)
         ;
 }
 
-static uint32_t here(const struct translator *t)
-{
+static uint32_t here(const struct translator *t) {
     return (uint32_t)(t->p - t->m->bytes.data);
+}
+
+/* ---- pairs of operators in one instruction -------------------------------------------------------------------------
+ */
+
+/* Remembers the instruction just emitted at `word` as a possible first half. */
+static void may_be_first(struct translator *t, struct first f) {
+    if (t->exact)
+        return;
+    f.offset = t->offset;
+    f.ticks = t->ticks;
+    t->first = f;
+}
+
+static struct first first_here(const struct translator *t, enum half kind) {
+    return (struct first){.kind = kind, .word = t->nout, .r = t->acc_r, .d = t->acc_d, .f = t->acc_f};
+}
+
+/* Takes the first half back, to be emitted again within a pair. */
+static struct first take_first(struct translator *t) {
+    struct first f = t->first;
+    t->nout = f.word;
+    t->acc_r = f.r;
+    t->acc_d = f.d;
+    t->acc_f = f.f;
+    t->first.kind = HALF_NONE;
+    t->last = (struct last){0};
+    return f;
+}
+
+static void emit_pair(struct translator *t, const struct first *f, uint32_t insn, uint32_t a, uint32_t b, uint32_t c,
+                      uint32_t d, uint32_t imm) {
+    uint32_t offset = t->offset, ticks = t->ticks;
+    t->offset = f->offset;
+    t->ticks = f->ticks;
+    observe(t, PLACE_FIRST, f->offset);
+    t->offset = offset;
+    t->ticks = ticks;
+    emit(t, insn, a, b, c, d);
+    emit_word(t, f->imm | (uint64_t)imm << 32);
+}
+
+/* The top entry's slot is the destination of the first half and nobody else's business. */
+static bool consumes_first(const struct translator *t, const struct val *v) {
+    return v->lazy == IN_SLOT && t->first.kind == HALF_LOAD && t->first.value == v->slot;
 }
 
 /* ---- numeric operators ------------------------------------------------------------------------------------------- */
 
-static int32_t acc_of(const struct translator *t, uint8_t type)
-{
+static int32_t acc_of(const struct translator *t, uint8_t type) {
     switch (type) {
     case WASM_I32:
     case WASM_I64: return t->acc_r;
@@ -188,15 +231,13 @@ static int32_t acc_of(const struct translator *t, uint8_t type)
     }
 }
 
-static bool fits_k(const struct val *v)
-{
+static bool fits_k(const struct val *v) {
     return v->lazy == IS_CONST &&
            (v->type == WASM_I32 || (v->type == WASM_I64 && (int64_t)v->value == (int32_t)(int64_t)v->value));
 }
 
 /* Marks the instruction at `word` as the definition of the entry just pushed. */
-static void defined(struct translator *t, uint32_t word, struct last before)
-{
+static void defined(struct translator *t, uint32_t word, struct last before) {
     const struct val *v = &t->vals[t->nvals - 1];
     acc_defined(t, v->slot, v->type);
     before.defines = true;
@@ -205,13 +246,32 @@ static void defined(struct translator *t, uint32_t word, struct last before)
     t->last = before;
 }
 
-static struct last accumulators(const struct translator *t)
-{
+static struct last accumulators(const struct translator *t) {
     return (struct last){.r = t->acc_r, .d = t->acc_d, .f = t->acc_f};
 }
 
-static void op_unary(struct translator *t, uint32_t op, uint8_t param, uint8_t result)
-{
+/* A constant taken from a global: the first half of a function's prologue. True when done. */
+static bool pair_with_sub(struct translator *t, const struct val *l, const struct val *r) {
+    if (t->first.kind != HALF_GLOBAL_GET || l->lazy != IN_SLOT || t->first.value != l->slot || r->lazy != IS_CONST)
+        return false;
+    uint32_t k = (uint32_t)r->value;
+    struct first f = take_first(t), next = first_here(t, HALF_GLOBAL_SUB);
+    struct last before = accumulators(t);
+    uint32_t word = t->nout;
+    pop(t);
+    pop(t);
+    uint32_t slot = push(t, WASM_I32)->slot;
+    emit_imm(t, I_GLOBAL_SUB, slot, 0, f.imm);
+    emit_word(t, k);
+    defined(t, word, before);
+    next.value = slot;
+    next.imm = f.imm;
+    next.imm2 = k;
+    may_be_first(t, next);
+    return true;
+}
+
+static void op_unary(struct translator *t, uint32_t op, uint8_t param, uint8_t result) {
     uint32_t from = source(t, &t->vals[t->nvals - 1]);
     bool acc = acc_of(t, param) == (int32_t)from && result != WASM_V128;
     struct last before = accumulators(t);
@@ -222,9 +282,10 @@ static void op_unary(struct translator *t, uint32_t op, uint8_t param, uint8_t r
     defined(t, word, before);
 }
 
-static void op_binary(struct translator *t, uint32_t op, uint8_t lt, uint8_t rt, uint8_t result)
-{
+static void op_binary(struct translator *t, uint32_t op, uint8_t lt, uint8_t rt, uint8_t result) {
     struct val *l = &t->vals[t->nvals - 2], *r = &t->vals[t->nvals - 1];
+    if (op == OP_I32_SUB && pair_with_sub(t, l, r))
+        return;
     bool integers = (lt == WASM_I32 || lt == WASM_I64) && lt == rt;
     if (integers && fits_k(l) && r->lazy != IS_CONST && (commutes(op) || is_int_compare(op))) {
         if (is_int_compare(op))
@@ -250,6 +311,7 @@ static void op_binary(struct translator *t, uint32_t op, uint8_t lt, uint8_t rt,
     before.has_k = has_k;
     before.k = k;
     uint32_t word = t->nout;
+    struct first first = first_here(t, HALF_ADD);
     pop(t);
     pop(t);
     struct val *v = push(t, result);
@@ -258,11 +320,16 @@ static void op_binary(struct translator *t, uint32_t op, uint8_t lt, uint8_t rt,
     else
         emit(t, family[op] + member, v->slot, lhs, rhs, 0);
     defined(t, word, before);
+    if (op == OP_I32_ADD && has_k) {
+        first.address = lhs;
+        first.value = v->slot;
+        first.imm2 = (uint32_t)k;
+        may_be_first(t, first);
+    }
 }
 
 /* All operands in slots, immediate lane in the last place. */
-static void op_vector(struct translator *t, uint32_t op, const char *sig, uint32_t nparams, uint32_t lane)
-{
+static void op_vector(struct translator *t, uint32_t op, const char *sig, uint32_t nparams, uint32_t lane) {
     uint32_t from[4] = {0};
     for (uint32_t i = 0; i < nparams; i++)
         from[i] = source(t, &t->vals[t->nvals - nparams + i]);
@@ -276,8 +343,7 @@ static void op_vector(struct translator *t, uint32_t op, const char *sig, uint32
     defined(t, word, before);
 }
 
-static void op_numeric(struct translator *t, uint32_t op, const char *sig)
-{
+static void op_numeric(struct translator *t, uint32_t op, const char *sig) {
     uint32_t nparams = (uint32_t)(strchr(sig, '_') - sig);
     if (nparams == 1) {
         op_unary(t, op, type_of_letter(sig[0]), type_of_letter(sig[2]));
@@ -289,8 +355,7 @@ static void op_numeric(struct translator *t, uint32_t op, const char *sig)
 }
 
 /* Takes back the comparison just emitted, so that it can be fused; its operands stay readable. */
-static struct last unemit(struct translator *t)
-{
+static struct last unemit(struct translator *t) {
     struct last c = t->last;
     t->nout = c.word;
     t->acc_r = c.r;
@@ -300,14 +365,12 @@ static struct last unemit(struct translator *t)
     return c;
 }
 
-static bool top_is_fresh_compare(const struct translator *t)
-{
+static bool top_is_fresh_compare(const struct translator *t) {
     const struct val *v = &t->vals[t->nvals - 1];
     return !t->exact && t->last.defines && t->last.compares && v->lazy == IN_SLOT && v->slot == t->last.slot;
 }
 
-static void op_eqz(struct translator *t, uint32_t op)
-{
+static void op_eqz(struct translator *t, uint32_t op) {
     if (op != OP_I32_EQZ || !top_is_fresh_compare(t) || !is_int_compare(t->last.op)) {
         op_unary(t, op, op == OP_I32_EQZ ? WASM_I32 : WASM_I64, WASM_I32);
         return;
@@ -323,26 +386,69 @@ static void op_eqz(struct translator *t, uint32_t op)
     defined(t, word, c);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------------------------------
+ */
 
-static uint32_t read_memarg(struct translator *t)
-{
+static uint32_t read_memarg(struct translator *t) {
     skip_leb(t);
     return read_u32(t);
 }
 
 /* An address known here is folded into the offset. */
-static bool constant_address(const struct val *v, uint32_t offset, uint32_t *sum)
-{
+static bool constant_address(const struct val *v, uint32_t offset, uint32_t *sum) {
     if (v->lazy != IS_CONST || v->value + offset > UINT32_MAX)
         return false;
     *sum = (uint32_t)v->value + offset;
     return true;
 }
 
-static void op_load(struct translator *t, uint32_t op, const char *sig)
-{
+/* An i32.load as the second half; its address is the top entry. */
+static bool pair_with_load(struct translator *t, uint32_t offset) {
+    struct val *a = &t->vals[t->nvals - 1];
+    if ((t->first.kind != HALF_LOAD && t->first.kind != HALF_STORE) || a->lazy == IS_CONST)
+        return false;
+    bool chain = consumes_first(t, a);
+    uint32_t from = source(t, a);
+    struct first f = take_first(t);
+    pop(t);
+    struct last before = accumulators(t);
+    uint32_t word = t->nout;
+    uint32_t slot = push(t, WASM_I32)->slot;
+    if (chain)
+        emit_pair(t, &f, t->acc_r == (int32_t)f.address ? I_LOAD_CHAIN_r : I_LOAD_CHAIN, slot, f.address, 0, 0, offset);
+    else if (f.kind == HALF_LOAD)
+        emit_pair(t, &f, I_LOAD_LOAD, slot, f.value, f.address, from, offset);
+    else
+        emit_pair(t, &f, t->acc_r == (int32_t)f.value ? I_STORE_LOAD_r : I_STORE_LOAD, slot, f.address, f.value, from,
+                  offset);
+    if (f.kind == HALF_LOAD && !chain)
+        acc_overwritten(t, f.value, WASM_I32);
+    defined(t, word, before);
+    return true;
+}
+
+/* An i32.store as the second half. */
+static bool pair_with_store(struct translator *t, uint32_t offset) {
+    struct val *a = &t->vals[t->nvals - 2], *v = &t->vals[t->nvals - 1];
+    bool copies = consumes_first(t, v);
+    if ((!copies && t->first.kind != HALF_STORE) || a->lazy == IS_CONST || v->lazy == IS_CONST)
+        return false;
+    uint32_t to = source(t, a), from = source(t, v);
+    struct first f = take_first(t);
+    pop(t);
+    pop(t);
+    if (copies)
+        emit_pair(t, &f, I_LOAD_STORE, to, f.address, 0, 0, offset);
+    else
+        emit_pair(t, &f, I_STORE_STORE, f.address, f.value, to, from, offset);
+    return true;
+}
+
+static void op_load(struct translator *t, uint32_t op, const char *sig) {
     uint32_t offset = read_memarg(t), absolute;
+    if (op == OP_I32_LOAD && pair_with_load(t, offset))
+        return;
+    struct first first = first_here(t, HALF_LOAD);
     struct val *a = &t->vals[t->nvals - 1];
     bool k = constant_address(a, offset, &absolute);
     uint32_t from = k ? 0 : source(t, a);
@@ -353,11 +459,18 @@ static void op_load(struct translator *t, uint32_t op, const char *sig)
     struct val *v = push(t, type_of_letter(sig[2]));
     emit_imm(t, family[op] + (k ? 2 : acc), v->slot, from, k ? absolute : offset);
     defined(t, word, before);
+    if (op == OP_I32_LOAD && !k && first.word == word) {
+        first.address = from;
+        first.value = v->slot;
+        first.imm = offset;
+        may_be_first(t, first);
+    }
 }
 
-static void op_store(struct translator *t, uint32_t op, const char *sig)
-{
+static void op_store(struct translator *t, uint32_t op, const char *sig) {
     uint32_t offset = read_memarg(t), absolute = 0;
+    if (op == OP_I32_STORE && pair_with_store(t, offset))
+        return;
     struct val *a = &t->vals[t->nvals - 2], *v = &t->vals[t->nvals - 1];
     uint8_t type = type_of_letter(sig[1]);
     bool vector = type == WASM_V128;
@@ -380,11 +493,17 @@ static void op_store(struct translator *t, uint32_t op, const char *sig)
         member = t->acc_r == (int32_t)to ? STORE_RS : STORE_SS;
     pop(t);
     pop(t);
+    struct first first = first_here(t, HALF_STORE);
     emit_imm(t, family[op] + member, to, from, k ? absolute : offset);
+    if (op == OP_I32_STORE && !k && !small) {
+        first.address = to;
+        first.value = from;
+        first.imm = offset;
+        may_be_first(t, first);
+    }
 }
 
-static void op_lane_memory(struct translator *t, uint32_t op, bool load)
-{
+static void op_lane_memory(struct translator *t, uint32_t op, bool load) {
     uint32_t offset = read_memarg(t), lane = *t->p++;
     uint32_t address = source(t, &t->vals[t->nvals - 2]), vector = source(t, &t->vals[t->nvals - 1]);
     pop(t);
@@ -402,8 +521,7 @@ static void op_lane_memory(struct translator *t, uint32_t op, bool load)
 
 /* An instruction over the top `n` entries in their slots, which can be left half-way and started again: the watcher
  * sees the operands still there. */
-static void restartable(struct translator *t, uint32_t n)
-{
+static void restartable(struct translator *t, uint32_t n) {
     settle(t, t->nvals - n);
     if (!t->exact) {
         t->ticks--;
@@ -412,8 +530,7 @@ static void restartable(struct translator *t, uint32_t n)
     }
 }
 
-static void op_bulk(struct translator *t, uint32_t insn, uint32_t what, uint32_t index, const uint32_t *second)
-{
+static void op_bulk(struct translator *t, uint32_t insn, uint32_t what, uint32_t index, const uint32_t *second) {
     restartable(t, 3);
     emit_imm(t, insn, t->vals[t->nvals - 3].slot, what, index);
     if (second)
@@ -424,8 +541,7 @@ static void op_bulk(struct translator *t, uint32_t insn, uint32_t what, uint32_t
     acc_reset(t);
 }
 
-static void op_memory_table(struct translator *t, uint32_t op)
-{
+static void op_memory_table(struct translator *t, uint32_t op) {
     uint32_t i, j;
     switch (op) {
     case OP_MEMORY_INIT:
@@ -462,8 +578,7 @@ static void op_memory_table(struct translator *t, uint32_t op)
 }
 
 /* One result from operands in slots, through a slow part that clobbers the accumulators. */
-static void op_slow(struct translator *t, uint32_t op)
-{
+static void op_slow(struct translator *t, uint32_t op) {
     uint32_t b, c;
     struct val *v;
     switch (op) {
@@ -503,10 +618,10 @@ static void op_slow(struct translator *t, uint32_t op)
     acc_reset(t);
 }
 
-/* ---- locals, globals, constants, select --------------------------------------------------------------------------- */
+/* ---- locals, globals, constants, select ---------------------------------------------------------------------------
+ */
 
-static void set_local(struct translator *t, uint32_t local)
-{
+static void set_local(struct translator *t, uint32_t local) {
     struct val v = t->vals[t->nvals - 1];
     uint32_t slot = t->local_slot[local];
     bool itself = v.lazy == IN_LOCAL && v.local == local;
@@ -524,14 +639,17 @@ static void set_local(struct translator *t, uint32_t local)
             t->acc_d = (int32_t)slot;
         if (t->acc_f == (int32_t)v.slot)
             t->acc_f = (int32_t)slot;
+        if (t->first.kind == HALF_LOAD || t->first.kind == HALF_GLOBAL_SUB)
+            t->first.value = slot;
+        else if (t->first.kind != HALF_STORE)
+            t->first.kind = HALF_NONE;
         t->last = (struct last){0};
         return;
     }
     move_to(t, &v, slot);
 }
 
-static void op_local(struct translator *t, uint32_t op)
-{
+static void op_local(struct translator *t, uint32_t op) {
     uint32_t local = read_u32(t);
     if (op == OP_LOCAL_GET) {
         push_local(t, local);
@@ -546,22 +664,52 @@ static void op_local(struct translator *t, uint32_t op)
         push_local(t, local);
 }
 
-static void op_global(struct translator *t, uint32_t op)
-{
+/* A function's prologue or epilogue. True when done. */
+static bool pair_with_global_set(struct translator *t, uint32_t index) {
+    struct val *v = &t->vals[t->nvals - 1];
+    if (v->lazy == IS_CONST)
+        return false;
+    uint32_t from = source(t, v);
+    if (t->first.kind == HALF_GLOBAL_SUB && t->first.imm == index && t->first.value == from) {
+        struct first f = take_first(t);
+        pop(t);
+        emit_imm(t, I_GLOBAL_SUB_SET, from, 0, index);
+        emit_word(t, f.imm2);
+        acc_defined(t, from, WASM_I32);
+        return true;
+    }
+    if (t->first.kind == HALF_ADD && v->lazy == IN_SLOT && t->first.value == from) {
+        struct first f = take_first(t);
+        pop(t);
+        emit_imm(t, I_ADD_GLOBAL_SET, f.address, 0, index);
+        emit_word(t, f.imm2);
+        return true;
+    }
+    return false;
+}
+
+static void op_global(struct translator *t, uint32_t op) {
     uint32_t index = read_u32(t);
     uint8_t type = (uint8_t)t->m->globals[index].type.type;
     bool integer = type == WASM_I32 || type == WASM_I64;
     if (op == OP_GLOBAL_GET) {
         struct last before = accumulators(t);
+        struct first first = first_here(t, HALF_GLOBAL_GET);
         uint32_t word = t->nout;
         struct val *v = push(t, type);
         emit_imm(t, integer ? I_GLOBAL_GET_i : type == WASM_V128 ? I_GLOBAL_GET_v : I_GLOBAL_GET_x, v->slot, 0, index);
-        if (integer)
-            defined(t, word, before);
-        else
+        if (!integer) {
             acc_overwritten(t, v->slot, type);
+            return;
+        }
+        defined(t, word, before);
+        first.value = v->slot;
+        first.imm = index;
+        may_be_first(t, first);
         return;
     }
+    if (type == WASM_I32 && pair_with_global_set(t, index))
+        return;
     uint32_t from = source(t, &t->vals[t->nvals - 1]);
     pop(t);
     if (type == WASM_V128)
@@ -572,8 +720,7 @@ static void op_global(struct translator *t, uint32_t op)
         emit_imm(t, I_GLOBAL_SET_s, from, 0, index);
 }
 
-static void op_const(struct translator *t, uint32_t op)
-{
+static void op_const(struct translator *t, uint32_t op) {
     struct val *v;
     uint64_t halves[2];
     switch (op) {
@@ -601,8 +748,7 @@ static void op_const(struct translator *t, uint32_t op)
     }
 }
 
-static void op_select(struct translator *t)
-{
+static void op_select(struct translator *t) {
     struct val *a = &t->vals[t->nvals - 3], *b = &t->vals[t->nvals - 2], *c = &t->vals[t->nvals - 1];
     uint8_t type = a->type;
     uint32_t cond = source(t, c), first = source(t, a), second = source(t, b);
@@ -624,10 +770,10 @@ static void op_select(struct translator *t)
     }
 }
 
-/* ---- control --------------------------------------------------------------------------------------------------------- */
+/* ---- control
+ * --------------------------------------------------------------------------------------------------------- */
 
-static void block_type(struct translator *t, struct ctl *c)
-{
+static void block_type(struct translator *t, struct ctl *c) {
     int64_t bt = read_s64(t);
     if (bt >= 0) {
         const struct wasm_functype *ft = &t->m->types[bt];
@@ -636,7 +782,8 @@ static void block_type(struct translator *t, struct ctl *c)
         c->params = ft->params;
         c->results = ft->results;
     } else if (bt != -0x40) {
-        static const uint8_t types[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
+        static const uint8_t types[] = {WASM_I32,  WASM_I64,     WASM_F32,      WASM_F64,
+                                        WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
         for (size_t i = 0; i < sizeof types; i++)
             if ((int64_t)types[i] - 0x80 == bt)
                 c->results = &types[i];
@@ -644,8 +791,7 @@ static void block_type(struct translator *t, struct ctl *c)
     }
 }
 
-static struct ctl *push_ctl(struct translator *t, enum ctl_kind kind, struct ctl c)
-{
+static struct ctl *push_ctl(struct translator *t, enum ctl_kind kind, struct ctl c) {
     c.kind = kind;
     c.height = t->nvals - c.nparams;
     c.base = c.nparams ? t->vals[c.height].slot : top_slot(t);
@@ -655,13 +801,11 @@ static struct ctl *push_ctl(struct translator *t, enum ctl_kind kind, struct ctl
 }
 
 /* What a branch to `c` carries. */
-static uint32_t label_values(const struct ctl *c)
-{
+static uint32_t label_values(const struct ctl *c) {
     return c->kind == CTL_LOOP ? c->nparams : c->nresults;
 }
 
-static bool in_place(const struct translator *t, const struct ctl *c)
-{
+static bool in_place(const struct translator *t, const struct ctl *c) {
     uint32_t n = label_values(c), slot = c->base;
     for (uint32_t i = t->nvals - n; i < t->nvals; i++) {
         const struct val *v = &t->vals[i];
@@ -673,8 +817,7 @@ static bool in_place(const struct translator *t, const struct ctl *c)
 }
 
 /* Copies the values a branch carries to where its target wants them. Upwards: none lies below its destination. */
-static void carry(struct translator *t, const struct ctl *c)
-{
+static void carry(struct translator *t, const struct ctl *c) {
     uint32_t n = label_values(c), slot = c->base;
     for (uint32_t i = t->nvals - n; i < t->nvals; i++) {
         const struct val *v = &t->vals[i];
@@ -684,8 +827,7 @@ static void carry(struct translator *t, const struct ctl *c)
     }
 }
 
-static void set_dead(struct translator *t)
-{
+static void set_dead(struct translator *t) {
     t->dead = true;
     t->dead_depth = 0;
     while (t->nvals > t->ctls[t->nctls - 1].height)
@@ -693,8 +835,7 @@ static void set_dead(struct translator *t)
     acc_reset(t);
 }
 
-static void emit_return(struct translator *t)
-{
+static void emit_return(struct translator *t) {
     const struct ctl *c = &t->ctls[0];
     uint32_t n = c->nresults, first = t->nvals - n;
     if (n == 0) {
@@ -722,8 +863,7 @@ static void emit_return(struct translator *t)
     emit_imm(t, t->exact ? I_RETURN_EXACT : I_RETURN_n, t->vals[first].slot, slots, t->ticks);
 }
 
-static void op_br(struct translator *t, uint32_t depth)
-{
+static void op_br(struct translator *t, uint32_t depth) {
     struct ctl *c = &t->ctls[t->nctls - 1 - depth];
     if (c->kind == CTL_FUNC) {
         emit_return(t);
@@ -744,8 +884,7 @@ struct cond {
     uint8_t bits; /* of the value tested against zero */
 };
 
-static struct cond take_cond(struct translator *t)
-{
+static struct cond take_cond(struct translator *t) {
     struct cond c = {.bits = 32};
     struct val *v = &t->vals[t->nvals - 1];
     if (top_is_fresh_compare(t)) {
@@ -766,8 +905,7 @@ static struct cond take_cond(struct translator *t)
 
 /* Jumps when the condition holds (or, negated, when not); the branch word is for the caller to append. Returns the
  * instruction's word. */
-static uint32_t emit_cond(struct translator *t, const struct cond *c, bool negate)
-{
+static uint32_t emit_cond(struct translator *t, const struct cond *c, bool negate) {
     negate ^= c->negate;
     uint32_t insn = t->nout;
     if (!c->fused) {
@@ -791,8 +929,7 @@ static uint32_t emit_cond(struct translator *t, const struct cond *c, bool negat
     return insn;
 }
 
-static void op_br_if(struct translator *t, uint32_t depth)
-{
+static void op_br_if(struct translator *t, uint32_t depth) {
     struct cond cond = take_cond(t);
     struct ctl *c = &t->ctls[t->nctls - 1 - depth];
     if (c->kind != CTL_FUNC && in_place(t, c)) {
@@ -825,8 +962,7 @@ static void op_br_if(struct translator *t, uint32_t depth)
     bind(t, over);
 }
 
-static void op_br_table(struct translator *t)
-{
+static void op_br_table(struct translator *t) {
     uint32_t n = read_u32(t);
     uint32_t index = source(t, &t->vals[t->nvals - 1]);
     pop(t);
@@ -868,8 +1004,7 @@ static void op_br_table(struct translator *t)
     set_dead(t);
 }
 
-static void op_block(struct translator *t, uint32_t op)
-{
+static void op_block(struct translator *t, uint32_t op) {
     struct ctl c = {0};
     block_type(t, &c);
     if (op == OP_IF) {
@@ -896,14 +1031,12 @@ static void op_block(struct translator *t, uint32_t op)
         emit_word(t, interp_handler(I_POINT));
 }
 
-static void push_types(struct translator *t, const uint8_t *types, uint32_t n)
-{
+static void push_types(struct translator *t, const uint8_t *types, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         push(t, types[i]);
 }
 
-static void op_else(struct translator *t)
-{
+static void op_else(struct translator *t) {
     struct ctl *c = &t->ctls[t->nctls - 1];
     if (!t->dead) {
         carry(t, c);
@@ -922,8 +1055,7 @@ static void op_else(struct translator *t)
     observe(t, PLACE_LABEL, here(t));
 }
 
-static void op_end(struct translator *t)
-{
+static void op_end(struct translator *t) {
     struct ctl *c = &t->ctls[t->nctls - 1];
     bool label = c->fixups || c->else_fixups;
     if (c->kind == CTL_FUNC) {
@@ -952,10 +1084,10 @@ static void op_end(struct translator *t)
         set_dead(t);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+/* ---- calls
+ * ----------------------------------------------------------------------------------------------------------- */
 
-static void after_call(struct translator *t, const struct wasm_functype *ft)
-{
+static void after_call(struct translator *t, const struct wasm_functype *ft) {
     for (uint32_t i = 0; i < ft->nparams; i++)
         pop(t);
     push_types(t, ft->results, ft->nresults);
@@ -968,13 +1100,11 @@ static void after_call(struct translator *t, const struct wasm_functype *ft)
         emit_word(t, interp_handler(I_POINT));
 }
 
-static uint32_t args_slot(const struct translator *t, const struct wasm_functype *ft)
-{
+static uint32_t args_slot(const struct translator *t, const struct wasm_functype *ft) {
     return ft->nparams ? t->vals[t->nvals - ft->nparams].slot : top_slot(t);
 }
 
-static void op_call(struct translator *t, bool tail)
-{
+static void op_call(struct translator *t, bool tail) {
     uint32_t func = read_u32(t);
     const struct wasm_functype *ft = &t->m->types[t->m->funcs[func].type];
     bool import = func < t->m->nimported_funcs;
@@ -994,8 +1124,7 @@ static void op_call(struct translator *t, bool tail)
     after_call(t, ft);
 }
 
-static void op_call_indirect(struct translator *t, bool tail)
-{
+static void op_call_indirect(struct translator *t, bool tail) {
     uint32_t type = read_u32(t), table = read_u32(t);
     const struct wasm_functype *ft = &t->m->types[type];
     settle(t, t->nvals - ft->nparams - 1);
@@ -1014,10 +1143,10 @@ static void op_call_indirect(struct translator *t, bool tail)
         after_call(t, ft);
 }
 
-/* ---- the walk -------------------------------------------------------------------------------------------------------- */
+/* ---- the walk
+ * -------------------------------------------------------------------------------------------------------- */
 
-static void control(struct translator *t, uint32_t op)
-{
+static void control(struct translator *t, uint32_t op) {
     switch (op) {
     case OP_NOP: break;
     case OP_UNREACHABLE:
@@ -1054,16 +1183,14 @@ static void control(struct translator *t, uint32_t op)
     }
 }
 
-static void op_ref_func(struct translator *t)
-{
+static void op_ref_func(struct translator *t) {
     uint32_t func = read_u32(t);
     struct val *v = push(t, WASM_FUNCREF);
     emit_imm(t, I_REF_FUNC, v->slot, 0, func);
     acc_overwritten(t, v->slot, WASM_FUNCREF);
 }
 
-static void op_lanes(struct translator *t, uint32_t op, const char *sig)
-{
+static void op_lanes(struct translator *t, uint32_t op, const char *sig) {
     if (wasm_op_infos[op].imm == IMM_LANE) {
         uint32_t lane = *t->p++;
         op_vector(t, op, sig, (uint32_t)(strchr(sig, '_') - sig), lane);
@@ -1078,8 +1205,7 @@ static void op_lanes(struct translator *t, uint32_t op, const char *sig)
     emit_word(t, lanes[1]);
 }
 
-static void one(struct translator *t, uint32_t op)
-{
+static void one(struct translator *t, uint32_t op) {
     const struct wasm_op_info *info = &wasm_op_infos[op];
     switch (info->imm) {
     case IMM_NONE:
@@ -1159,8 +1285,7 @@ static void one(struct translator *t, uint32_t op)
     }
 }
 
-static void skip_immediates(struct translator *t, uint32_t op)
-{
+static void skip_immediates(struct translator *t, uint32_t op) {
     uint32_t n;
     switch (wasm_op_infos[op].imm) {
     case IMM_NONE:
@@ -1204,8 +1329,7 @@ static void skip_immediates(struct translator *t, uint32_t op)
 }
 
 /* In unreachable code only the nesting of blocks matters. */
-static void skip_dead(struct translator *t, uint32_t op)
-{
+static void skip_dead(struct translator *t, uint32_t op) {
     switch (op) {
     case OP_BLOCK:
     case OP_LOOP:
@@ -1227,8 +1351,7 @@ static void skip_dead(struct translator *t, uint32_t op)
     }
 }
 
-static uint32_t next_op(struct translator *t)
-{
+static uint32_t next_op(struct translator *t) {
     t->offset = here(t);
     uint8_t byte = *t->p++;
     if (byte == 0xfc || byte == 0xfd)
@@ -1236,8 +1359,7 @@ static uint32_t next_op(struct translator *t)
     return wasm_op_of_byte(byte);
 }
 
-static void locals(struct translator *t, const struct wasm_functype *ft)
-{
+static void locals(struct translator *t, const struct wasm_functype *ft) {
     uint32_t n = ft->nparams + t->func->nlocals, slot = 0;
     t->nlocals = n;
     t->local_types = mem_alloc(n);
@@ -1259,8 +1381,7 @@ static void locals(struct translator *t, const struct wasm_functype *ft)
     t->local_slots = slot;
 }
 
-static void walk(struct translator *t)
-{
+static void walk(struct translator *t) {
     const struct wasm_functype *ft = &t->m->types[t->func->type];
     locals(t, ft);
     acc_reset(t);
@@ -1289,14 +1410,12 @@ static void walk(struct translator *t)
     must(t->p == t->func->end);
 }
 
-static void translator_init(struct translator *t, struct code *c, bool exact)
-{
+static void translator_init(struct translator *t, struct code *c, bool exact) {
     const struct wasm_module *m = c->home->module;
     *t = (struct translator){.code = c, .m = m, .func = &m->funcs[c->func], .exact = exact};
 }
 
-static void translator_deinit(struct translator *t)
-{
+static void translator_deinit(struct translator *t) {
     mem_free(t->vals);
     mem_free(t->ctls);
     mem_free(t->fixups);
@@ -1306,8 +1425,7 @@ static void translator_deinit(struct translator *t)
     mem_free(t->out);
 }
 
-void translate(struct code *c, bool exact)
-{
+void translate(struct code *c, bool exact) {
     struct translator t;
     translator_init(&t, c, exact);
     walk(&t);
@@ -1324,10 +1442,10 @@ void translate(struct code *c, bool exact)
     translator_deinit(&t);
 }
 
-/* ---- places ---------------------------------------------------------------------------------------------------------- */
+/* ---- places
+ * ---------------------------------------------------------------------------------------------------------- */
 
-static bool find(struct code *c, bool exact, enum place_kind kind, bool by_offset, uint32_t key, struct place *out)
-{
+static bool find(struct code *c, bool exact, enum place_kind kind, bool by_offset, uint32_t key, struct place *out) {
     struct translator t;
     translator_init(&t, c, exact);
     *out = (struct place){0};
@@ -1340,25 +1458,21 @@ static bool find(struct code *c, bool exact, enum place_kind kind, bool by_offse
     return t.any;
 }
 
-bool place_at_word(struct code *c, bool exact, enum place_kind kind, uint32_t word, struct place *out)
-{
+bool place_at_word(struct code *c, bool exact, enum place_kind kind, uint32_t word, struct place *out) {
     return find(c, exact, kind, false, word, out);
 }
 
-bool place_at_offset(struct code *c, bool exact, enum place_kind kind, uint32_t offset, struct place *out)
-{
+bool place_at_offset(struct code *c, bool exact, enum place_kind kind, uint32_t offset, struct place *out) {
     return find(c, exact, kind, true, offset, out);
 }
 
-void place_deinit(struct place *p)
-{
+void place_deinit(struct place *p) {
     mem_free(p->local_types);
     mem_free(p->values);
     *p = (struct place){0};
 }
 
-void place_settle(const struct place *p, uint64_t *fp)
-{
+void place_settle(const struct place *p, uint64_t *fp) {
     /* a lazy entry's own slot is nobody else's source: any order will do */
     for (uint32_t i = 0; i < p->nvalues; i++) {
         const struct place_value *v = &p->values[i];

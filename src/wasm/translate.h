@@ -18,13 +18,14 @@ enum place_kind {
     PLACE_LABEL, /* a branch target or the function's entry; next is the operator at `offset` */
     PLACE_CALL,  /* the call at `offset` has returned; its results are on the stack */
     PLACE_INSN,  /* inside the instruction made for the operator at `offset`, which may trap */
+    PLACE_FIRST, /* the same for the first operator of a pair */
 };
 
 /* Where an operand's value lies. */
 struct place_value {
-    uint8_t type;      /* enum wasm_type */
-    uint8_t lazy;      /* 0: in its own slot; 1: in slot `from`; 2: the constant `value` */
-    uint16_t slot;     /* canonical */
+    uint8_t type;  /* enum wasm_type */
+    uint8_t lazy;  /* 0: in its own slot; 1: in slot `from`; 2: the constant `value` */
+    uint16_t slot; /* canonical */
     uint16_t from;
     uint64_t value;
 };
@@ -33,7 +34,7 @@ struct place {
     enum place_kind kind;
     uint32_t word;   /* from the start of the translation */
     uint32_t offset; /* in the module file */
-    uint32_t ticks;  /* P there; of PLACE_INSN: with the operator itself counted */
+    uint32_t ticks;  /* P there; of PLACE_INSN and PLACE_FIRST: with the operator itself counted */
     uint32_t nlocals;
     uint8_t *local_types; /* [nlocals], parameters first */
     uint32_t nvalues;

@@ -42,14 +42,26 @@ struct ctl {
 /* The instruction just emitted, as long as nothing else came between: its destination can be redirected, and a
  * comparison can be taken back to be fused with a branch. */
 struct last {
-    bool defines;     /* operand A is the destination, canonical slot `slot` */
-    bool compares;    /* a comparison (op, lhs, rhs or k) */
+    bool defines;  /* operand A is the destination, canonical slot `slot` */
+    bool compares; /* a comparison (op, lhs, rhs or k) */
     uint16_t slot;
-    uint16_t op;      /* enum wasm_op */
+    uint16_t op; /* enum wasm_op */
     uint32_t word;
     uint16_t lhs, rhs;
     bool has_k;
     int32_t k;
+    int32_t r, d, f; /* accumulators before it */
+};
+
+/* What the last instruction did to memory or a global, if it can be the first half of a pair. */
+enum half { HALF_NONE, HALF_LOAD, HALF_STORE, HALF_GLOBAL_GET, HALF_GLOBAL_SUB, HALF_ADD };
+
+struct first {
+    enum half kind;
+    uint32_t word;
+    uint32_t offset, ticks;  /* of its operator */
+    uint32_t address, value; /* slots; of a load the value is its destination */
+    uint32_t imm, imm2;
     int32_t r, d, f; /* accumulators before it */
 };
 
@@ -82,6 +94,7 @@ struct translator {
 
     int32_t acc_r, acc_d, acc_f; /* slot mirrored, or -1 */
     struct last last;
+    struct first first;
 
     /* watching (place_at_*); NULL when translating for real */
     struct place *found;
@@ -100,7 +113,8 @@ void emit_word(struct translator *t, uint64_t w); /* an extra word, or a one-wor
 void observe(struct translator *t, enum place_kind kind, uint32_t offset);
 
 void acc_reset(struct translator *t);
-void acc_defined(struct translator *t, uint32_t slot, uint8_t type); /* written by an instruction that sets its accumulator */
+void acc_defined(struct translator *t, uint32_t slot,
+                 uint8_t type); /* written by an instruction that sets its accumulator */
 void acc_overwritten(struct translator *t, uint32_t slot, uint8_t type);
 
 uint32_t top_slot(const struct translator *t); /* where the next entry goes */

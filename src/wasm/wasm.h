@@ -33,13 +33,13 @@ enum { WASM_PAGE_SIZE = 65536 };
 /* ---- types and values ------------------------------------------------------------------------------------------ */
 
 enum wasm_type { /* values are the binary format's */
-    WASM_I32 = 0x7f,
-    WASM_I64 = 0x7e,
-    WASM_F32 = 0x7d,
-    WASM_F64 = 0x7c,
-    WASM_V128 = 0x7b,
-    WASM_FUNCREF = 0x70,
-    WASM_EXTERNREF = 0x6f,
+                 WASM_I32 = 0x7f,
+                 WASM_I64 = 0x7e,
+                 WASM_F32 = 0x7d,
+                 WASM_F64 = 0x7c,
+                 WASM_V128 = 0x7b,
+                 WASM_FUNCREF = 0x70,
+                 WASM_EXTERNREF = 0x6f,
 };
 
 const char *wasm_type_name(enum wasm_type t);
