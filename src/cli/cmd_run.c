@@ -42,23 +42,23 @@ static enum status read_keep(const char *text, void *field, struct err *e) {
     return err_set(e, ST_INVALID, "'%s' is neither a duration nor a size (such as 1h or 10GiB)", text);
 }
 
-static enum status read_limit(const char *what, uint64_t least, uint64_t most, uint64_t v, struct err *e) {
-    if (v < least || v > most)
-        return err_set(e, ST_INVALID, "%s must be from %llu to %llu", what, (unsigned long long)least,
-                       (unsigned long long)most);
-    return ST_OK;
+static enum status read_bytes(const char *text, uint64_t least, uint64_t most, uint64_t *field, struct err *e) {
+    char low[HUMAN_MAX], high[HUMAN_MAX];
+    enum status s = option_size(text, field, e);
+    if (!s && (*field < least || *field > most))
+        s = err_set(e, ST_INVALID, "'%s' is out of bounds: from %s to %s", text, human_size(least, low),
+                    human_size(most, high));
+    return s;
 }
 
 static enum status read_memory(const char *text, void *field, struct err *e) {
-    enum status s = option_size(text, field, e);
-    return s ? s : read_limit("bytes", WASM_PAGE_SIZE, 4ull << 30, *(uint64_t *)field, e);
+    return read_bytes(text, WASM_PAGE_SIZE, 4ull << 30, field, e);
 }
 
 enum { SLOT_BYTES = 8 };
 
 static enum status read_stack(const char *text, void *field, struct err *e) {
-    enum status s = option_size(text, field, e);
-    return s ? s : read_limit("bytes", 1024, 1ull << 30, *(uint64_t *)field, e);
+    return read_bytes(text, 1024, 1ull << 30, field, e);
 }
 
 static enum status read_positive(const char *text, option_read read, uint64_t *field, struct err *e) {

@@ -121,7 +121,7 @@ static void print_words(const struct facts *f) {
     list_lines(&b, "grants", info->grants, info->ngrants);
     for (uint32_t i = 0; i < info->nlimits; i++) {
         begin_line(&b, i ? "" : "limits");
-        if (info->limit_values[i] == UINT64_MAX)
+        if (info->limit_values[i] == UINT64_MAX || !info->limit_values[i])
             buf_print(&b, "%s none\n", info->limit_names[i]);
         else
             buf_print(&b, "%s %s\n", info->limit_names[i], human_count(info->limit_values[i], human));

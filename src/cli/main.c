@@ -52,8 +52,10 @@ const struct command *cli_find(const char *name, struct err *e) {
             return cli_commands[i];
     }
     const char *like = nearest_name(name, names, cli_ncommands);
-    err_set(e, ST_NOT_FOUND, "there is no command '%s'%s%s%s: see `aeon help`", name, like ? "; did you mean " : "",
-            like ? like : "", like ? "?" : "");
+    if (like)
+        err_set(e, ST_NOT_FOUND, "there is no command '%s': did you mean %s? (see `aeon help`)", name, like);
+    else
+        err_set(e, ST_NOT_FOUND, "there is no command '%s': see `aeon help`", name);
     return NULL;
 }
 
@@ -79,9 +81,9 @@ static int run_command(struct cli *c, int argc, char **argv) {
         cli_usage(cmd, stdout);
         status = EXIT_YES;
     } else if (n < cmd->min_operands || (cmd->max_operands >= 0 && n > cmd->max_operands)) {
-        err_set(&e, ST_INVALID, "%s: aeon %s%s %s (see `aeon help %s`)",
+        err_set(&e, ST_INVALID, "%s: aeon %s%s%s%s (see `aeon help %s`)",
                 n < cmd->min_operands ? "an argument is missing" : "too many arguments", cmd->name,
-                cmd->noptions ? " [OPTIONS]" : "", cmd->operands, cmd->name);
+                cmd->noptions ? " [OPTIONS]" : "", *cmd->operands ? " " : "", cmd->operands, cmd->name);
         status = cli_failed(c, &e);
     } else {
         status = cmd->run(c, values, n, argv);

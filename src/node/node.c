@@ -20,6 +20,8 @@ enum status node_open(bool with_store, struct node **out, struct err *e) {
         s = node_find_home(&n->home, e);
         if (!s)
             s = store_open(n->world, n->home, &n->store, e);
+        if (s && n->home)
+            s = err_wrap(e, s, "no store at %s (AEON_HOME names another place)", n->home);
     }
     if (s)
         node_close(n);
