@@ -64,7 +64,7 @@ int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call
 void wasi_refusals(struct wasi *w, bool failed, void (*each)(void *, const char *), void *ctx)
 {
     if (failed && w->looked_for_dirs && w->ngrants == 0)
-        each(ctx, "the program looked for directories and was given none; to give one, --dir HOST:GUEST[:rw]");
+        each(ctx, "the program looked for directories and was given none; to give one, --dir HOST:GUEST[:ro]");
     for (const struct refusal *r = w->refusals; r; r = r->next)
         each(ctx, r->sentence);
 }

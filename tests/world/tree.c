@@ -53,6 +53,11 @@ void tree_file(const char *path, const char *contents)
     close(fd);
 }
 
+void tree_fifo(const char *path)
+{
+    must(mkfifoat(root_fd, path, 0600) == 0);
+}
+
 void tree_link(const char *path, const char *says)
 {
     must(symlinkat(says, root_fd, path) == 0);

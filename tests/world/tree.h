@@ -11,6 +11,7 @@ void tree_remove(void);
 int tree_fd(void);
 void tree_dir(const char *path);
 void tree_file(const char *path, const char *contents);
+void tree_fifo(const char *path);
 void tree_link(const char *path, const char *says);
 /* What a file holds; static storage. NULL: no such file. */
 const char *tree_read(const char *path);
