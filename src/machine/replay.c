@@ -35,9 +35,14 @@ static enum status find_stop(struct machine_replay *m, struct err *e)
     uint32_t n = store_reader_nsegments(m->reader);
     struct store_segment last = n ? store_reader_segment(m->reader, n - 1) : (struct store_segment){0};
     uint64_t total = last.first_record + last.records;
+    uint64_t first = store_reader_first(m->reader);
     m->stop_ticks = 0;
-    enum status s = total > store_reader_first(m->reader) ? go_to(m->reader, total - 1, e) : ST_OK;
+    enum status s = ST_OK;
     struct journal_record r;
+    if (total > first)
+        s = go_to(m->reader, total - 1, e);
+    else if (store_reader_seek(m->reader, first, NULL)) /* all is in the tail, or there is nothing */
+        return ST_OK;
     while (!s && !(s = store_reader_next(m->reader, &r, e))) {
         bool by_itself = r.type == JOURNAL_END && r.nvals > 0 && (r.vals[0] == GUEST_EXITED || r.vals[0] == GUEST_TRAPPED);
         m->stop_ticks = by_itself ? UINT64_MAX : r.clock;
