@@ -72,7 +72,7 @@ static void record(struct fixture *f, const char *name, const struct store_optio
         .limit_names = names,
         .limit_values = values,
     };
-    struct store_writer *w;
+    struct store_writer *w = NULL;
     guest_limits_list(&limits, names, values);
     stage_init(&s);
     module_open(&m, name);
@@ -102,7 +102,7 @@ static void record_plainly(struct fixture *f, const char *name, struct recording
 
 static struct store_reader *open_run(struct fixture *f, const struct store_id *id)
 {
-    struct store_reader *r;
+    struct store_reader *r = NULL;
     struct err e = ERR_INIT;
     if (store_reader_open(f->store, id, &r, &e))
         fail_msg("%s", e.text);
@@ -167,7 +167,7 @@ static void a_cut_run_replays_to_its_last_call(void **state)
 static void lines(struct fixture *f, const struct store_id *id, const struct machine_trace_options *o, struct buf *out)
 {
     struct store_reader *r = open_run(f, id);
-    struct machine_trace *t;
+    struct machine_trace *t = NULL;
     struct err e = ERR_INIT;
     struct span line;
     enum status s;
@@ -318,7 +318,7 @@ static void another_module_is_noticed(void **state)
     sha256_hex(&store_reader_info(r)->module, hex);
     store_reader_close(r);
     /* somebody put other bytes under its name */
-    snprintf(path, sizeof path, "f=$(find %s/objects -name '%s*'); chmod u+w $f; cp %s/spin.wasm $f", f->home, hex + 2,
+    snprintf(path, sizeof path, "f=$(find %s/objects -name '*%s*'); chmod u+w $f; cp %s/spin.wasm $f", f->home, hex + 8,
              TEST_MODULES);
     if (system(path) != 0)
         fail_msg("%s", path);
