@@ -1,0 +1,18 @@
+;; What must stop, and where.
+(module
+  (memory 1 16384)
+  (func $deep (export "deep") (param i32) (result i32)
+    (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+  (func $flat (export "flat") (call $flat))
+  (func (export "spin") (loop $l (br $l)))
+  (func (export "fill") (result i32)
+    (drop (memory.grow (i32.const 16383)))
+    (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x40000000))
+    (memory.copy (i32.const 1) (i32.const 0) (i32.const 0x3fffffff))
+    (i32.const 9))
+  (func $store (param i32) (i32.store offset=4 (local.get 0) (i32.const 1)))
+  (func $load2 (param i32) (result i32) (i32.load offset=4 (i32.load (local.get 0))))
+  (func (export "poke") (param i32) (nop) (call $store (local.get 0)))
+  (func (export "peek") (param i32) (result i32) (call $load2 (local.get 0)))
+  (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
