@@ -5,23 +5,28 @@ export CTEST_OUTPUT_ON_FAILURE = 1
 
 all: need-build
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset release -j $(JOBS) --target aeon
 
 # What the next step needs is installed when it is missing; nothing is done, quickly, when it is not.
 need-build:
 	@tools/bootstrap.sh build
 need-demo:
 	@tools/bootstrap.sh build demo
+	@tools/guests.sh demo
 need-test:
 	@tools/bootstrap.sh build test
+	@tools/guests.sh
 
+# Everything that building, showing and testing want.
 bootstrap: need-test
 
 demo: need-demo all
 	@tools/demo.sh
 
 # Both builds are tested, the one with sanitizers first; a failure of one does not hide the other's.
-test: need-test all
+test: need-test
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS)
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev -j $(JOBS)
 	@status=0; \

@@ -5,7 +5,8 @@
 # they are. AEON_NO_BOOTSTRAP=1 skips it all.
 set -euo pipefail
 
-build=(cmake ninja-build pkg-config ccache clang-22 lld-22 libuv1-dev libzstd-dev libssl-dev libcmocka-dev)
+build=(cmake ninja-build pkg-config ccache clang-22 lld-22 libuv1-dev libzstd-dev libssl-dev
+    libcmocka-dev libjansson-dev)
 demo=(ca-certificates)
 test=(build-essential git python3 ca-certificates
     libclang-rt-22-dev llvm-22 clang-format-22

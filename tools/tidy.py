@@ -164,7 +164,7 @@ def check_functions(path, code):
                     if balanced(alone.group(0)):
                         before = " " * alone.end() + before[alone.end():]
                 # A function's head ends with its parameter list; what has `=` before the brace is an initialiser.
-                is_function = re.search(r"\)\s*(?:__attribute__\s*\(\(.*?\)\)\s*)*$", before, re.S) and "=" not in before
+                is_function = before.rstrip().endswith(")") and "=" not in before
                 name = re.search(r"(\w+)\s*\(", before)
                 start = line_of(code, head + len(before) - len(before.lstrip())) if is_function and name else 0
                 function = name.group(1) if name else ""
