@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#include <wasi/api.h>
 
 #include "check.h"
 
@@ -96,9 +97,10 @@ static void check_times(void) {
     CHECK(st.st_atim.tv_sec == 1000000000 && st.st_atim.tv_nsec == 123456789);
     CHECK(st.st_mtim.tv_sec == 1234567890 && st.st_mtim.tv_nsec == 0);
     int file = open("one", O_RDWR);
-    times[0].tv_nsec = UTIME_OMIT;
-    times[1].tv_nsec = UTIME_NOW;
-    CHECK(futimens(file, times) == 0);
+    // (This libc refuses UTIME_NOW by itself: the host is asked directly.)
+    CHECK(__wasi_fd_filestat_set_times((__wasi_fd_t)file, 0, 0, __WASI_FSTFLAGS_MTIM_NOW) == __WASI_ERRNO_SUCCESS);
+    CHECK(__wasi_fd_filestat_set_times((__wasi_fd_t)file, 0, 0,
+                                       __WASI_FSTFLAGS_MTIM_NOW | __WASI_FSTFLAGS_MTIM) == __WASI_ERRNO_INVAL);
     CHECK(close(file) == 0);
     CHECK(stat("one", &st) == 0);
     CHECK(st.st_atim.tv_sec == 1000000000);
