@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
-                        ...) {
+enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file,
+                              const char *fmt, ...) {
     char text[400];
     va_list ap;
     va_start(ap, fmt);
@@ -31,7 +31,7 @@ void reader_note_torn(struct store_reader *r, const char *fmt, ...) {
 static enum status bad_block(const struct store_reader *r, struct err *e, const char *what) {
     if (r->source == SOURCE_SEGMENT)
         return store_reader_fail(r, e, ST_CORRUPT, r->block_name, "frame at byte %" PRIu64 ", record %" PRIu64 ": %s",
-                           r->block_offset, r->next, what);
+                                 r->block_offset, r->next, what);
     return store_reader_fail(r, e, ST_CORRUPT, "tail", "record %" PRIu64 ": %s", r->next, what);
 }
 
@@ -120,17 +120,15 @@ static enum status lost(struct store_reader *r, uint64_t n, uint64_t next, struc
 
 /* Goes from one segment to the next only when the one is whole: its trailer, too. */
 static enum status check_passage(struct store_reader *r, const struct reader_segment *to, uint64_t n, struct err *e) {
-    if (r->source != SOURCE_SEGMENT || n != to->first_record || to == r->segments)
+    if (n != to->first_record || to == r->segments || strcmp(to[-1].name, r->passing) != 0 || to[-1].complete)
         return ST_OK;
     const struct reader_segment *from = to - 1;
-    if (strcmp(from->name, r->block_name) != 0 || from->complete)
-        return ST_OK;
     if (from->problem.status != ST_OK)
         return err_set(e, from->problem.status, "%s", from->problem.text);
     return store_reader_fail(r, e, ST_TRUNCATED, from->name,
-                       "at byte %" PRIu64 " (record %" PRIu64 "): the file ends without its "
-                       "index",
-                       from->file_size, n);
+                             "at byte %" PRIu64 " (record %" PRIu64 "): the file ends without its "
+                             "index",
+                             from->file_size, n);
 }
 
 /* A segment that has `n`, if it is known; ST_END otherwise. */
@@ -139,7 +137,11 @@ static enum status load_known(struct store_reader *r, uint64_t n, struct err *e)
     if (!s || n >= s->end_record)
         return ST_END;
     enum status st = check_passage(r, s, n, e);
-    return st == ST_OK ? reader_segment_load(r, s, n, e) : st;
+    if (st == ST_OK)
+        st = reader_segment_load(r, s, n, e);
+    if (st == ST_OK)
+        memcpy(r->passing, s->name, sizeof r->passing);
+    return st;
 }
 
 /* Nothing has `n`. Is that the end, or a loss? */
@@ -149,12 +151,12 @@ static enum status at_end(struct store_reader *r, uint64_t n, bool live, enum st
     const struct reader_segment *next = s ? s + 1 : r->segments;
     if (next && next < r->segments + r->nsegments)
         return lost(r, n, next->first_record, e);
+    if (!live && r->tail_problem.status != ST_OK)
+        return err_set(e, r->tail_problem.status, "%s", r->tail_problem.text);
     if (tail == ST_END && v->frontier > n)
         return lost(r, n, v->frontier, e);
     if (live && tail == ST_END)
         return ST_END;
-    if (r->tail_problem.status != ST_OK)
-        return err_set(e, r->tail_problem.status, "%s", r->tail_problem.text);
     if (tail != ST_END && tail != ST_NOT_FOUND)
         return err_set(e, tail, "%s", tail_error->text);
     if (is_final(r))
@@ -166,9 +168,9 @@ static enum status at_end(struct store_reader *r, uint64_t n, bool live, enum st
     if (!s)
         return lost(r, n, n + 1, e);
     return store_reader_fail(r, e, ST_TRUNCATED, s->name,
-                       "the run goes on after record %" PRIu64 ", but neither the next segment "
-                       "nor the tail is there",
-                       s->end_record - 1);
+                             "the run goes on after record %" PRIu64 ", but neither the next segment "
+                             "nor the tail is there",
+                             s->end_record - 1);
 }
 
 /* Goes to record `n`. ST_END: it is not there (yet). */
@@ -220,8 +222,8 @@ static enum status check_structure(struct store_reader *r, bool live, struct err
         if (i == 0 && s->first_record > first)
             return lost(r, first, s->first_record, e);
         if (!last && !s->complete)
-            return store_reader_fail(r, e, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends without its index",
-                               s->file_size);
+            return store_reader_fail(r, e, ST_TRUNCATED, s->name,
+                                     "at byte %" PRIu64 ": the file ends without its index", s->file_size);
         if (!last && s->end_record != s[1].first_record)
             return lost(r, s->end_record, s[1].first_record, e);
     }
@@ -400,7 +402,8 @@ enum status store_reader_seek(struct store_reader *r, uint64_t number, struct er
                        first_kept(r));
     uint64_t was = r->next;
     struct err local = ERR_INIT;
-    r->source = SOURCE_NONE; /* whether the segments on the way are whole is not asked */
+    r->source = SOURCE_NONE;
+    r->passing[0] = 0; /* whether the segments on the way are whole is not asked */
     enum status st = load(r, number, &local);
     if (st == ST_OK)
         return ST_OK;

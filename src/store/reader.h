@@ -20,7 +20,8 @@ struct reader_segment {
 
     bool complete; /* has a good trailer */
     struct segment_trailer trailer;
-    bool indexed; /* `entries` come from the index, else from looking at one frame after the other */
+    bool bad_index; /* it had, but its index is damaged */
+    bool indexed;   /* `entries` come from the index, else from looking at one frame after the other */
 
     struct segment_entry *entries;
     uint32_t nentries, cap;
@@ -63,9 +64,10 @@ struct store_reader {
     uint64_t block_end;    /* SEGMENT: the first record not in it */
     uint64_t block_offset; /* SEGMENT: in the file `block_name` */
     char block_name[SEGMENT_NAME];
-    uint64_t block_state; /* TAIL: its state word, */
-    uint32_t block_crc;   /* and running checksum */
-    uint64_t next;        /* the record store_reader_next gives */
+    char passing[SEGMENT_NAME]; /* the segment that records come from: to be whole when they go on in the next */
+    uint64_t block_state;       /* TAIL: its state word, */
+    uint32_t block_crc;         /* and running checksum */
+    uint64_t next;              /* the record store_reader_next gives */
     struct journal_decoder *decoder;
     struct journal_unpacker *unpacker;
     uint8_t *stored; /* JOURNAL_FRAME_MAX */
@@ -76,8 +78,8 @@ struct store_reader {
 };
 
 /* An error with the file's path in front. */
-enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file, const char *fmt,
-                        ...) __attribute__((format(printf, 5, 6)));
+enum status store_reader_fail(const struct store_reader *r, struct err *e, enum status st, const char *file,
+                              const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void reader_note_torn(struct store_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Decodes on in the block at hand until record `n` is next. ST_END when the block ends before. */

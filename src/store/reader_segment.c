@@ -48,23 +48,23 @@ static enum status walk_block(struct store_reader *r, const struct reader_segmen
         struct err why = ERR_INIT;
         if (!cut && have < sizeof header)
             return store_reader_fail(r, e, ST_CORRUPT, s->name,
-                               "at byte %" PRIu64 " (record %" PRIu64 "): no frame begins here", at, record);
+                                     "at byte %" PRIu64 " (record %" PRIu64 "): no frame begins here", at, record);
         if (!cut && journal_frame_parse(header, &f, &why) != ST_OK)
-            return store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 " (record %" PRIu64 "): %s", at, record,
-                               why.text);
+            return store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 " (record %" PRIu64 "): %s", at,
+                                     record, why.text);
         if (cut || f.stored_size > left - sizeof header)
             return store_reader_fail(r, e, ST_TRUNCATED, s->name,
-                               "at byte %" PRIu64 ": the file ends within the frame that begins at byte %" PRIu64,
-                               limit, at);
+                                     "at byte %" PRIu64 ": the file ends within the frame that begins at byte %" PRIu64,
+                                     limit, at);
         if (done == 0)
             *first = f;
         if (f.first_record != record)
             return store_reader_fail(r, e, ST_CORRUPT, s->name,
-                               "at byte %" PRIu64 ": record %" PRIu64 " where %" PRIu64 " should be", at,
-                               f.first_record, record);
+                                     "at byte %" PRIu64 ": record %" PRIu64 " where %" PRIu64 " should be", at,
+                                     f.first_record, record);
         if (f.block_offset != done || f.block_size != first->block_size || f.nrecords != first->nrecords)
             return store_reader_fail(r, e, ST_CORRUPT, s->name,
-                               "at byte %" PRIu64 " (record %" PRIu64 "): a frame out of place", at, record);
+                                     "at byte %" PRIu64 " (record %" PRIu64 "): a frame out of place", at, record);
         at += sizeof header;
         if (load) {
             rc = store_read_at(r->store, fd, r->stored, f.stored_size, at);
@@ -73,8 +73,8 @@ static enum status walk_block(struct store_reader *r, const struct reader_segmen
             must(buf_reserve(&r->block, f.plain_size));
             if (journal_unpack(r->unpacker, &f, r->stored, r->block.data + r->block.size, &why) != ST_OK)
                 return store_reader_fail(r, e, ST_CORRUPT, s->name,
-                                   "at byte %" PRIu64 " (records %" PRIu64 " to %" PRIu64 "): %s", at - sizeof header,
-                                   f.first_record, f.first_record + f.nrecords - 1, why.text);
+                                         "at byte %" PRIu64 " (records %" PRIu64 " to %" PRIu64 "): %s",
+                                         at - sizeof header, f.first_record, f.first_record + f.nrecords - 1, why.text);
             r->block.size += f.plain_size;
         }
         at += f.stored_size;
@@ -106,7 +106,7 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
     uint32_t size;
     if (s->file_size < sizeof fixed) {
         store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
-                    s->file_size);
+                          s->file_size);
         return;
     }
     int rc = store_read_at(r->store, fd, fixed, sizeof fixed, 0);
@@ -121,7 +121,7 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
     }
     if (size > s->file_size) {
         store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name, "at byte %" PRIu64 ": the file ends within its header",
-                    s->file_size);
+                          s->file_size);
         return;
     }
     uint8_t *bytes = mem_alloc(size);
@@ -137,8 +137,8 @@ static void read_header(struct store_reader *r, struct reader_segment *s, int fd
     else if (memcmp(&h.info.id, &r->id, sizeof r->id) != 0)
         store_reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 16: it belongs to another run");
     else if (h.first_record != s->first_record)
-        store_reader_fail(r, &s->problem, ST_CORRUPT, s->name, "at byte 40: it was renamed: its first record is %" PRIu64,
-                    h.first_record);
+        store_reader_fail(r, &s->problem, ST_CORRUPT, s->name,
+                          "at byte 40: it was renamed: its first record is %" PRIu64, h.first_record);
     else {
         s->readable = true;
         s->flags = h.flags;
@@ -184,8 +184,8 @@ static void scan(struct store_reader *r, struct reader_segment *s, int fd) {
             if (index) {
                 err_clear(&s->problem);
                 store_reader_fail(r, &s->problem, ST_TRUNCATED, s->name,
-                            "at byte %" PRIu64 ": the index that begins at byte %" PRIu64 " is cut or damaged",
-                            s->file_size, s->scanned);
+                                  "at byte %" PRIu64 ": the index that begins at byte %" PRIu64 " is cut or damaged",
+                                  s->file_size, s->scanned);
             }
             s->cut = index || st == ST_TRUNCATED;
             return;
@@ -215,9 +215,7 @@ static void look(struct store_reader *r, struct reader_segment *s) {
         scan(r, s, fd);
 }
 
-enum status reader_segment_index(struct store_reader *r, struct reader_segment *s, struct err *e) {
-    if (s->indexed)
-        return ST_OK;
+static enum status read_index(struct store_reader *r, struct reader_segment *s, struct err *e) {
     uint64_t size = segment_index_size(&s->trailer);
     uint8_t *bytes = mem_alloc(size);
     struct segment_entry *entries = mem_alloc(s->trailer.nentries * sizeof *entries);
@@ -245,10 +243,29 @@ enum status reader_segment_index(struct store_reader *r, struct reader_segment *
     return ST_OK;
 }
 
+enum status reader_segment_index(struct store_reader *r, struct reader_segment *s, struct err *e) {
+    struct err why = ERR_INIT;
+    if (!s->complete || s->indexed || read_index(r, s, &why) == ST_OK)
+        return ST_OK;
+    if (why.status == ST_CORRUPT) { /* one frame after the other, then: what is whole is given */
+        s->bad_index = true;
+        s->complete = false;
+        s->end_record = s->first_record;
+        int fd = segment_fd(r, s);
+        if (fd >= 0)
+            scan(r, s, fd);
+        if (s->cut || s->problem.status == ST_OK)
+            s->problem = why;
+        s->cut = false;
+    }
+    return err_set(e, why.status, "%s", why.text);
+}
+
 enum status reader_segment_load(struct store_reader *r, struct reader_segment *s, uint64_t n, struct err *e) {
-    enum status st = s->complete ? reader_segment_index(r, s, e) : ST_OK;
-    if (st != ST_OK)
-        return st;
+    struct err index = ERR_INIT;
+    enum status st = reader_segment_index(r, s, &index);
+    if (st != ST_OK && n >= s->end_record)
+        return err_set(e, st, "%s", index.text);
     must(s->nentries > 0 && n >= s->first_record && n < s->end_record);
     uint32_t low = 0, high = s->nentries;
     while (high - low > 1) {
@@ -271,9 +288,9 @@ enum status reader_segment_load(struct store_reader *r, struct reader_segment *s
         return st;
     if (end != limit || f.first_time_ns != at->first_time_ns || f.first_record + f.nrecords != end_record)
         return store_reader_fail(r, e, ST_CORRUPT, s->name,
-                           "at byte %" PRIu64 " (record %" PRIu64 "): not the frame that the "
-                           "index says",
-                           at->offset, f.first_record);
+                                 "at byte %" PRIu64 " (record %" PRIu64 "): not the frame that the "
+                                 "index says",
+                                 at->offset, f.first_record);
     r->source = SOURCE_SEGMENT;
     r->block_end = end_record;
     r->block_offset = at->offset;
@@ -283,8 +300,8 @@ enum status reader_segment_load(struct store_reader *r, struct reader_segment *s
     journal_decoder_reset(r->decoder, f.first_record, f.first_time_ns);
     st = reader_skip_to(r, n, e);
     if (st == ST_END)
-        st = store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 ": the frame lacks record %" PRIu64, at->offset,
-                         r->next);
+        st = store_reader_fail(r, e, ST_CORRUPT, s->name, "at byte %" PRIu64 ": the frame lacks record %" PRIu64,
+                               at->offset, r->next);
     return st;
 }
 
@@ -330,7 +347,7 @@ enum status reader_refresh(struct store_reader *r, struct err *e) {
     r->nsegments = n;
     store_names_free(&names);
     for (uint32_t i = 0; i < n; i++)
-        if (!now[i].complete)
+        if (!now[i].complete && !now[i].bad_index)
             look(r, &now[i]);
     return ST_OK;
 }

@@ -25,7 +25,7 @@ static enum status read_page(struct store_reader *r, uint8_t page[TAIL_PAGE], st
 
 static enum status bad_block(const struct store_reader *r, struct err *e, unsigned i, const char *what) {
     return store_reader_fail(r, e, ST_CORRUPT, "tail", "block %u, header at byte %zu: %s", i,
-                       TAIL_HEADER + i * sizeof(struct tail_block), what);
+                             TAIL_HEADER + i * sizeof(struct tail_block), what);
 }
 
 enum status reader_tail_look(struct store_reader *r, struct tail_view *v, struct err *e) {
@@ -94,8 +94,8 @@ static enum status read_block(struct store_reader *r, const struct tail_block *b
         return ST_OK;
     }
     return store_reader_fail(r, e, ST_CORRUPT, "tail",
-                       "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does not match", i,
-                       tail_data_offset(i), tail_data_offset(i) + size, b->first_record);
+                             "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does not match",
+                             i, tail_data_offset(i), tail_data_offset(i) + size, b->first_record);
 }
 
 enum status reader_tail_load(struct store_reader *r, const struct tail_view *v, uint64_t n, struct err *e) {
@@ -144,10 +144,10 @@ static void check_open(struct store_reader *r, const struct tail_block *b, unsig
     if (!vouches(b->commit, b, seq, data, TAIL_BLOCK_SIZE)) {
         bool durable = b->durable && (uint32_t)b->durable > 0 && vouches(b->durable, b, seq, data, TAIL_BLOCK_SIZE);
         store_reader_fail(r, e, ST_CORRUPT, "tail",
-                    "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does "
-                    "not match%s",
-                    i, tail_data_offset(i), tail_data_offset(i) + size, b->first_record,
-                    durable ? "; what was synced before is whole: a power cut does this" : "");
+                          "block %u, bytes %zu to %zu (record %" PRIu64 " and later): the checksum does "
+                          "not match%s",
+                          i, tail_data_offset(i), tail_data_offset(i) + size, b->first_record,
+                          durable ? "; what was synced before is whole: a power cut does this" : "");
         return;
     }
     if (b->durable && ((uint32_t)b->durable > size || !vouches(b->durable, b, seq, data, TAIL_BLOCK_SIZE)))
@@ -179,7 +179,7 @@ static void check_block(struct store_reader *r, const uint8_t *map, unsigned i) 
         bad_block(r, &r->tail_problem, i, "the checksum does not match");
     else if (!all_zero(data, TAIL_BLOCK_SIZE))
         store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "block %u, bytes %zu to %zu: it should be empty", i,
-                    tail_data_offset(i), tail_data_offset(i) + TAIL_BLOCK_SIZE);
+                          tail_data_offset(i), tail_data_offset(i) + TAIL_BLOCK_SIZE);
 }
 
 void reader_tail_check(struct store_reader *r) {
@@ -194,7 +194,7 @@ void reader_tail_check(struct store_reader *r) {
         size_t used = TAIL_HEADER + TAIL_NBLOCKS * sizeof(struct tail_block);
         if (!all_zero(map + used, TAIL_PAGE - used))
             store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "bytes %zu to %d: they should be zero", used,
-                        TAIL_PAGE);
+                              TAIL_PAGE);
         for (unsigned i = 0; i < TAIL_NBLOCKS; i++)
             check_block(r, map, i);
     }
