@@ -5,8 +5,11 @@
 
 #include "spec.h"
 
+#include "base/must.h"
+
 #include <glob.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,20 +42,34 @@ struct shared { /* between the workers */
     struct tally tallies[];
 };
 
-static char out_dir[1024];
+static char *out_dir;
 
-static bool convert(const struct job *job, char *json_path, size_t size) {
+static char *path_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static char *path_of(const char *fmt, ...) {
+    va_list args;
+    char *path;
+    va_start(args, fmt);
+    must(vasprintf(&path, fmt, args) >= 0);
+    va_end(args);
+    return path;
+}
+
+// Converts a script; the path of the JSON file, to be freed, or NULL.
+static char *convert(const struct job *job) {
     const char *base = strrchr(job->script, '/') + 1;
-    char dir[2048];
-    snprintf(dir, sizeof dir, "%s/%s", out_dir, job->group->name);
+    char *dir = path_of("%s/%s", out_dir, job->group->name);
     mkdir(dir, 0777);
-    snprintf(json_path, size, "%s/%.*s.json", dir, (int)(strlen(base) - strlen(".wast")), base);
+    char *json_path = path_of("%s/%.*s.json", dir, (int)(strlen(base) - strlen(".wast")), base);
+    free(dir);
     // it would also look for invalid modules itself, but knows fewer constant expressions than it can write
     const char *argv[] = {"wast2json", "--no-check", job->script, "-o", json_path, job->group->flag, NULL};
     pid_t pid;
     int status;
-    return posix_spawnp(&pid, "wast2json", NULL, NULL, (char **)argv, environ) == 0 &&
-           waitpid(pid, &status, 0) == pid && status == 0;
+    if (posix_spawnp(&pid, "wast2json", NULL, NULL, (char **)argv, environ) == 0 && waitpid(pid, &status, 0) == pid &&
+        status == 0)
+        return json_path;
+    free(json_path);
+    return NULL;
 }
 
 static void work(const struct job *jobs, unsigned njobs, struct shared *shared) {
@@ -60,9 +77,10 @@ static void work(const struct job *jobs, unsigned njobs, struct shared *shared) 
         unsigned i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED);
         if (i >= njobs)
             return;
-        char path[2048];
-        if (convert(&jobs[i], path, sizeof path)) {
+        char *path = convert(&jobs[i]);
+        if (path) {
             run_script(jobs[i].script, path, &shared->tallies[i]);
+            free(path);
         } else {
             fprintf(stderr, "%s: wast2json failed\n", jobs[i].script);
             shared->tallies[i].failures++;
@@ -74,10 +92,11 @@ static struct job *list_jobs(const char *root, unsigned *njobs) {
     struct job *jobs = NULL;
     *njobs = 0;
     for (int g = 0; g < NGROUPS; g++) {
-        char pattern[2048];
-        snprintf(pattern, sizeof pattern, "%s/%s", root, groups[g].pattern);
+        char *pattern = path_of("%s/%s", root, groups[g].pattern);
         glob_t found;
-        if (glob(pattern, 0, NULL, &found) != 0)
+        int failed = glob(pattern, 0, NULL, &found);
+        free(pattern);
+        if (failed)
             continue;
         jobs = realloc(jobs, (*njobs + found.gl_pathc) * sizeof *jobs);
         for (size_t i = 0; i < found.gl_pathc; i++)
@@ -129,7 +148,7 @@ int main(int argc, char **argv) {
         printf("SKIPPED: AEON_SPEC_TESTS is %s: the specification's tests were not run\n", root ? root : "not set");
         return SKIPPED;
     }
-    snprintf(out_dir, sizeof out_dir, "%s/spec", build ? build : ".");
+    out_dir = path_of("%s/spec", build ? build : ".");
     mkdir(out_dir, 0777);
     unsigned njobs;
     struct job *jobs = list_jobs(root, &njobs);
@@ -156,5 +175,6 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < njobs; i++)
         free(jobs[i].script);
     free(jobs);
+    free(out_dir);
     return ok ? 0 : 1;
 }
