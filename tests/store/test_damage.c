@@ -96,11 +96,11 @@ static void finished_every_bit_and_cut(struct bench *b, unsigned n, uint64_t flu
 }
 
 static void finished(void **state) {
-    finished_every_bit_and_cut(*state, 20, 0);
+    finished_every_bit_and_cut(*state, 8, 0);
 }
 
 static void finished_many_frames(void **state) {
-    finished_every_bit_and_cut(*state, 12, 1);
+    finished_every_bit_and_cut(*state, 5, 1);
 }
 
 static void finished_without_records(void **state) {
@@ -128,7 +128,7 @@ static void write_some(struct bench *b, struct store_writer *w, void *arg) {
 /* Frames in the segment, blocks in the tail. */
 static void unfinished(void **state) {
     struct bench *b = *state;
-    unsigned n = 12;
+    unsigned n = 8;
     char file[32], path[200];
     segment_file(0, file);
     struct store_id id = bench_die(b, write_some, &(struct store_options){.flush_ns = 100000}, &n);
@@ -158,7 +158,7 @@ static void unfinished(void **state) {
             flipped++;
         }
     }
-    assert_true(flipped > 3000);
+    assert_true(flipped > 2500);
     uint8_t *all = mem_alloc((size_t)size);
     must(pread(fd, all, (size_t)size, 0) == size);
     for (off_t cut = size - 1; cut >= 0; cut -= cut > 8192 ? 16411 : cut > 400 ? 61 : 1) {
