@@ -86,14 +86,18 @@ class Box:
 
 
 def main(cases):
-    """Runs the named cases, or all; prints a line for each and a closing one."""
+    """Runs the named cases, or all; `go` names go-exit too. Prints a line for each and a closing one."""
     wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
-    unknown = [w for w in wanted if w not in cases]
+
+    def named(name, by):
+        return name == by or name.startswith(by + "-")
+
+    unknown = [w for w in wanted if not any(named(name, w) for name in cases)]
     if unknown:
         sys.exit(f"no such case: {', '.join(unknown)}; there are: {', '.join(cases)}")
     passed = failed = skipped = 0
     for name, case in cases.items():
-        if wanted and name not in wanted:
+        if wanted and not any(named(name, w) for w in wanted):
             continue
         try:
             remark = case()
