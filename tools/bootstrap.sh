@@ -58,14 +58,17 @@ apt() {
 }
 apt update || say "apt-get update failed; trying with the package lists there are"
 
-# A package this machine's sources do not offer is left out aloud: the compiler has a substitute (gcc), and where there
-# is none the step that needs it says so.
+# A package this machine's sources do not offer is left out aloud. For the compiler there is a substitute; where there is
+# none, the step that needs it says so.
 offered=()
 for package in "${missing[@]}"; do
     if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then
         offered+=("$package")
-    else
-        say "no package source of this machine offers $package (clang-22 comes from bookworm-security): going on without"
+        continue
+    fi
+    say "no package source of this machine offers $package (clang-22 comes from bookworm-security): going on without"
+    if [ "$package" = clang-22 ]; then
+        offered+=(gcc libc6-dev)
     fi
 done
 [ ${#offered[@]} -eq 0 ] || apt install -y --no-install-recommends "${offered[@]}" >/dev/null
