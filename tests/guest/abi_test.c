@@ -60,14 +60,14 @@ static void the_page_is_up_to_date(void **state)
 {
     struct buf page, there;
     char path[512];
+    const char *root = getenv("AEON_SOURCE_DIR");
     (void)state;
+    if (!root)
+        skip();
     buf_init(&page, 1 << 20);
     buf_init(&there, 1 << 20);
     put_page(&page);
     assert_false(page.failed);
-    const char *root = getenv("AEON_SOURCE_DIR");
-    if (!root)
-        skip();
     snprintf(path, sizeof path, "%s/docs/imports.md", root);
     if (getenv("AEON_UPDATE")) {
         FILE *out = fopen(path, "wb");

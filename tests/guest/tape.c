@@ -107,8 +107,9 @@ void tape_drop(struct tape *t, uint32_t i)
 
 void tape_repeat(struct tape *t, uint32_t i)
 {
-    put(t, &t->records[i]);
-    struct journal_record r = t->records[t->n - 1];
+    struct journal_record r = t->records[i];
+    put(t, &r);
+    r = t->records[t->n - 1];
     struct iovec pieces[JOURNAL_MAX_BLOBS];
     memcpy(pieces, t->pieces[t->n - 1], sizeof pieces);
     memmove(&t->records[i + 2], &t->records[i + 1], (t->n - i - 2) * sizeof *t->records);
