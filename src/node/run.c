@@ -136,15 +136,29 @@ static void on_signal(void *ctx, int signal) {
 }
 
 static enum status go(struct running *g, struct node_result *out, struct err *e) {
-    signals_catch(on_signal, g);
     do
         out->outcome = guest_run(g->guest, UINT64_MAX, &out->value, e);
     while (out->outcome == GUEST_PARKED);
-    signals_release();
     snprintf(out->words, sizeof out->words, "%s", guest_words(g->guest));
     if (out->outcome == GUEST_FAILED)
         return e ? e->status : ST_IO;
     return ST_OK;
+}
+
+/* From the moment that there is a run until its journal is closed a signal does not end us. */
+static enum status run_guest(struct running *g, struct node_result *out, struct err *e) {
+    enum status s = ST_OK;
+    signals_catch(on_signal, g);
+    if (g->run->record)
+        s = begin_record(g, e);
+    if (!s)
+        s = go(g, out, e);
+    if (g->writer) {
+        enum status closed = store_run_close(g->writer, e);
+        s = s ? s : closed;
+    }
+    signals_release();
+    return s;
 }
 
 static void release(struct running *g) {
@@ -169,14 +183,8 @@ enum status node_run(struct node *n, const struct node_run *run, struct node_res
         s = link_guest(&g, e);
         result.cannot_run = s != ST_OK;
     }
-    if (!s && run->record)
-        s = begin_record(&g, e);
     if (!s)
-        s = go(&g, &result, e);
-    if (g.writer) {
-        enum status closed = store_run_close(g.writer, s ? NULL : e);
-        s = s ? s : closed;
-    }
+        s = run_guest(&g, &result, e);
     if (!s && run->refused) {
         bool failed = result.outcome != GUEST_EXITED || result.value;
         wasi_refusals(g.wasi, failed, run->refused, run->ctx);
