@@ -259,7 +259,12 @@ static enum status serve_snapshot(struct guest *g)
     edge->snapshot_due = false;
     buf_init(&state, JOURNAL_RECORD_MAX);
     s = guest_snapshot_save(g, &state, &edge->err);
-    if (!s && edge->mode == EDGE_RECORD) {
+    if (s == ST_LIMIT && edge->mode == EDGE_RECORD) {
+        /* larger than a record can be: the run goes on, whole, and is not asked again */
+        edge->sink.wants_snapshot = NULL;
+        err_clear(&edge->err);
+        s = guest_note(g, "the guest's state is too large for a snapshot: nothing of this run is dropped", &edge->err);
+    } else if (!s && edge->mode == EDGE_RECORD) {
         struct iovec piece = {state.data, state.size};
         struct journal_record r = {
             .type = JOURNAL_SNAPSHOT,

@@ -78,6 +78,7 @@ static int64_t random_get(void *ctx, union abi_arg *args)
         return ABI_PARK;
     for (uint32_t i = 0; i < a->buf.size; i++)
         a->buf.data[i] = (uint8_t)prng_next(&prng);
+    s->seed = prng.state;
     return 0;
 }
 

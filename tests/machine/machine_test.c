@@ -508,6 +508,37 @@ static void a_replay_stops_and_goes_on_elsewhere(void **state)
     buf_deinit(&output);
 }
 
+/* A run that keeps its end only: the first segment kept opens with a snapshot, and the readers begin there. */
+static void the_kept_end_of_a_run_stands_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct recording run;
+    struct machine_replay_result result;
+    struct buf output, trace;
+    struct steps s;
+    struct store_options how = {.segment_bytes = 100 << 10, .keep_bytes = 300 << 10};
+    record(f, "chatter", &how, UINT64_MAX, WASM_SEMANTICS_VERSION, &run);
+    struct store_reader *r = open_run(f, &run.id);
+    uint64_t first = store_reader_first(r);
+    assert_true(first > 0);
+    assert_true(store_reader_nsegments(r) > 1);
+    assert_true(store_reader_segment(r, 0).has_snapshot);
+    store_reader_close(r);
+
+    replay(f, &run.id, &result, &output);
+    assert_int_equal(result.outcome, GUEST_EXITED);
+    assert_true(result.ticks == run.ticks);
+    assert_true(output.size > 0 && output.size < 20000 * 64);
+    if (verify(f, &run.id, &s))
+        fail_msg("%s", s.found);
+    struct machine_trace_options o = {.width = 8, .count = 3};
+    lines(f, &run.id, &o, &trace);
+    assert_non_null(strstr(buf_cstr(&trace), "snapshot of "));
+    assert_non_null(strstr(buf_cstr(&trace), " = 0 "));
+    buf_deinit(&output);
+    buf_deinit(&trace);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +554,7 @@ int main(void)
         cmocka_unit_test(streams_follow_descriptors),
         cmocka_unit_test(a_write_that_did_not_come_back),
         cmocka_unit_test(a_replay_stops_and_goes_on_elsewhere),
+        cmocka_unit_test(the_kept_end_of_a_run_stands_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
