@@ -35,19 +35,16 @@ static const struct {
     [WORLD_TERMINAL] = {WASI_FILETYPE_CHARACTER_DEVICE, &stream_rights},
 };
 
-uint64_t wasi_rights_of(enum world_filetype type)
-{
+uint64_t wasi_rights_of(enum world_filetype type) {
     return *types[type].rights;
 }
 
-uint8_t wasi_filetype_of(enum world_filetype type)
-{
+uint8_t wasi_filetype_of(enum world_filetype type) {
     return types[type].filetype;
 }
 
 /* What to say of a right that is missing: the usual error where it makes no sense for what is open. */
-static int64_t missing(const struct desc *d, uint64_t rights)
-{
+static int64_t missing(const struct desc *d, uint64_t rights) {
     uint64_t senseless = rights & ~d->applicable;
     if (!senseless)
         return NOTCAPABLE;
@@ -62,8 +59,7 @@ static int64_t missing(const struct desc *d, uint64_t rights)
     return -EINVAL;
 }
 
-struct desc *wasi_desc(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *e)
-{
+struct desc *wasi_desc(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *e) {
     if (UNLIKELY(fd >= w->cap || !w->fds[fd].open)) {
         *e = -EBADF;
         return NULL;
@@ -76,8 +72,7 @@ struct desc *wasi_desc(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *e)
     return d;
 }
 
-static void grow(struct wasi *w)
-{
+static void grow(struct wasi *w) {
     uint32_t cap = w->cap ? w->cap * 2 : 16;
     if (cap > w->max_fds)
         cap = w->max_fds;
@@ -86,8 +81,7 @@ static void grow(struct wasi *w)
     w->cap = cap;
 }
 
-int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out)
-{
+int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out) {
     struct world_stat st;
     int64_t r = w->nopen < w->max_fds ? OP(w, stat, handle, &st) : -EMFILE;
     if (r < 0) {
@@ -111,13 +105,11 @@ int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out)
     return 0;
 }
 
-uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d)
-{
+uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d) {
     return (uint32_t)(d - w->fds);
 }
 
-int64_t wasi_desc_close(struct wasi *w, struct desc *d)
-{
+int64_t wasi_desc_close(struct wasi *w, struct desc *d) {
     int64_t r = d->borrowed ? 0 : OP(w, close, d->handle);
     wasi_listing_free(d);
     mem_free(d->path);
@@ -129,15 +121,13 @@ int64_t wasi_desc_close(struct wasi *w, struct desc *d)
     return r;
 }
 
-int64_t wasi_fd_close(struct wasi *w, struct abi_fd_close *a)
-{
+int64_t wasi_fd_close(struct wasi *w, struct abi_fd_close *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, 0, &r);
     return wasi_answer(d ? wasi_desc_close(w, d) : r);
 }
 
-int64_t wasi_fd_renumber(struct wasi *w, struct abi_fd_renumber *a)
-{
+int64_t wasi_fd_renumber(struct wasi *w, struct abi_fd_renumber *a) {
     int64_t r = 0;
     struct desc *from = wasi_desc(w, a->fd, 0, &r);
     struct desc *to = wasi_desc(w, a->to, 0, &r);
@@ -153,8 +143,7 @@ int64_t wasi_fd_renumber(struct wasi *w, struct abi_fd_renumber *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_fd_fdstat_get(struct wasi *w, struct abi_fd_fdstat_get *a)
-{
+int64_t wasi_fd_fdstat_get(struct wasi *w, struct abi_fd_fdstat_get *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, 0, &r);
     if (!d)
@@ -168,8 +157,7 @@ int64_t wasi_fd_fdstat_get(struct wasi *w, struct abi_fd_fdstat_get *a)
     return 0;
 }
 
-int64_t wasi_fd_fdstat_set_rights(struct wasi *w, struct abi_fd_fdstat_set_rights *a)
-{
+int64_t wasi_fd_fdstat_set_rights(struct wasi *w, struct abi_fd_fdstat_set_rights *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, 0, &r);
     if (!d)
@@ -181,15 +169,13 @@ int64_t wasi_fd_fdstat_set_rights(struct wasi *w, struct abi_fd_fdstat_set_right
     return 0;
 }
 
-uint32_t wasi_world_flags(uint32_t fdflags)
-{
+uint32_t wasi_world_flags(uint32_t fdflags) {
     return (fdflags & WASI_FDFLAG_APPEND ? WORLD_APPEND : 0) | (fdflags & WASI_FDFLAG_DSYNC ? WORLD_DSYNC : 0) |
            (fdflags & WASI_FDFLAG_NONBLOCK ? WORLD_NONBLOCK : 0) | (fdflags & WASI_FDFLAG_RSYNC ? WORLD_RSYNC : 0) |
            (fdflags & WASI_FDFLAG_SYNC ? WORLD_SYNC : 0);
 }
 
-int64_t wasi_fd_fdstat_set_flags(struct wasi *w, struct abi_fd_fdstat_set_flags *a)
-{
+int64_t wasi_fd_fdstat_set_flags(struct wasi *w, struct abi_fd_fdstat_set_flags *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_FDSTAT_SET_FLAGS, &r);
     if (!d)

@@ -22,8 +22,7 @@ static const uint16_t table[] = {
 #undef X
 };
 
-uint16_t wasi_errno_of(int64_t negative)
-{
+uint16_t wasi_errno_of(int64_t negative) {
     if (negative == NOTCAPABLE)
         return WASI_ENOTCAPABLE;
     uint64_t e = (uint64_t)-negative;

@@ -7,8 +7,7 @@
 
 /* ---- attributes ---- */
 
-void wasi_filestat_fill(struct wasi_filestat *out, const struct world_stat *st)
-{
+void wasi_filestat_fill(struct wasi_filestat *out, const struct world_stat *st) {
     *out = (struct wasi_filestat){
         .dev = st->dev,
         .ino = st->ino,
@@ -21,8 +20,7 @@ void wasi_filestat_fill(struct wasi_filestat *out, const struct world_stat *st)
     };
 }
 
-void wasi_unstable_filestat_fill(struct wasi_unstable_filestat *out, const struct world_stat *st)
-{
+void wasi_unstable_filestat_fill(struct wasi_unstable_filestat *out, const struct world_stat *st) {
     *out = (struct wasi_unstable_filestat){
         .dev = st->dev,
         .ino = st->ino,
@@ -35,15 +33,13 @@ void wasi_unstable_filestat_fill(struct wasi_unstable_filestat *out, const struc
     };
 }
 
-static int64_t filestat(struct wasi *w, uint32_t fd, struct world_stat *st)
-{
+static int64_t filestat(struct wasi *w, uint32_t fd, struct world_stat *st) {
     int64_t r;
     struct desc *d = wasi_desc(w, fd, WASI_RIGHT_FD_FILESTAT_GET, &r);
     return d ? OP(w, stat, d->handle, st) : r;
 }
 
-int64_t wasi_fd_filestat_get(struct wasi *w, struct abi_fd_filestat_get *a)
-{
+int64_t wasi_fd_filestat_get(struct wasi *w, struct abi_fd_filestat_get *a) {
     struct world_stat st;
     int64_t r = filestat(w, a->fd, &st);
     if (r == 0)
@@ -51,8 +47,7 @@ int64_t wasi_fd_filestat_get(struct wasi *w, struct abi_fd_filestat_get *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_unstable_fd_filestat_get(struct wasi *w, struct abi_unstable_fd_filestat_get *a)
-{
+int64_t wasi_unstable_fd_filestat_get(struct wasi *w, struct abi_unstable_fd_filestat_get *a) {
     struct world_stat st;
     int64_t r = filestat(w, a->fd, &st);
     if (r == 0)
@@ -60,15 +55,13 @@ int64_t wasi_unstable_fd_filestat_get(struct wasi *w, struct abi_unstable_fd_fil
     return wasi_answer(r);
 }
 
-int64_t wasi_fd_filestat_set_size(struct wasi *w, struct abi_fd_filestat_set_size *a)
-{
+int64_t wasi_fd_filestat_set_size(struct wasi *w, struct abi_fd_filestat_set_size *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_FILESTAT_SET_SIZE, &r);
     return wasi_answer(d ? OP(w, set_size, d->handle, a->size) : r);
 }
 
-int64_t wasi_times_flags(uint32_t f)
-{
+int64_t wasi_times_flags(uint32_t f) {
     const uint32_t atim = WASI_FST_ATIM | WASI_FST_ATIM_NOW, mtim = WASI_FST_MTIM | WASI_FST_MTIM_NOW;
     if (f & ~(atim | mtim) || (f & atim) == atim || (f & mtim) == mtim)
         return -EINVAL;
@@ -76,8 +69,7 @@ int64_t wasi_times_flags(uint32_t f)
            (f & WASI_FST_MTIM ? WORLD_MTIM : 0) | (f & WASI_FST_MTIM_NOW ? WORLD_MTIM_NOW : 0);
 }
 
-int64_t wasi_fd_filestat_set_times(struct wasi *w, struct abi_fd_filestat_set_times *a)
-{
+int64_t wasi_fd_filestat_set_times(struct wasi *w, struct abi_fd_filestat_set_times *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_FILESTAT_SET_TIMES, &r);
     if (!d)
@@ -91,8 +83,7 @@ int64_t wasi_fd_filestat_set_times(struct wasi *w, struct abi_fd_filestat_set_ti
 
 /* ---- offsets ---- */
 
-static int64_t seek(struct wasi *w, uint32_t fd, int64_t offset, int whence, uint64_t *out)
-{
+static int64_t seek(struct wasi *w, uint32_t fd, int64_t offset, int whence, uint64_t *out) {
     int64_t r;
     /* Asking where one is needs either right. */
     struct desc *d = wasi_desc(w, fd, WASI_RIGHT_FD_SEEK, &r);
@@ -106,8 +97,7 @@ static int64_t seek(struct wasi *w, uint32_t fd, int64_t offset, int whence, uin
     return r;
 }
 
-int64_t wasi_fd_seek(struct wasi *w, struct abi_fd_seek *a)
-{
+int64_t wasi_fd_seek(struct wasi *w, struct abi_fd_seek *a) {
     static const int whences[] = {
         [WASI_WHENCE_SET] = SEEK_SET, [WASI_WHENCE_CUR] = SEEK_CUR, [WASI_WHENCE_END] = SEEK_END};
     if (a->whence > WASI_WHENCE_END)
@@ -115,8 +105,7 @@ int64_t wasi_fd_seek(struct wasi *w, struct abi_fd_seek *a)
     return wasi_answer(seek(w, a->fd, a->offset, whences[a->whence], &a->newoffset));
 }
 
-int64_t wasi_unstable_fd_seek(struct wasi *w, struct abi_unstable_fd_seek *a)
-{
+int64_t wasi_unstable_fd_seek(struct wasi *w, struct abi_unstable_fd_seek *a) {
     static const int whences[] = {[WASI_UNSTABLE_WHENCE_SET] = SEEK_SET,
                                   [WASI_UNSTABLE_WHENCE_CUR] = SEEK_CUR,
                                   [WASI_UNSTABLE_WHENCE_END] = SEEK_END};
@@ -125,15 +114,13 @@ int64_t wasi_unstable_fd_seek(struct wasi *w, struct abi_unstable_fd_seek *a)
     return wasi_answer(seek(w, a->fd, a->offset, whences[a->whence], &a->newoffset));
 }
 
-int64_t wasi_fd_tell(struct wasi *w, struct abi_fd_tell *a)
-{
+int64_t wasi_fd_tell(struct wasi *w, struct abi_fd_tell *a) {
     return wasi_answer(seek(w, a->fd, 0, SEEK_CUR, &a->offset));
 }
 
 /* ---- contents ---- */
 
-int64_t wasi_fd_advise(struct wasi *w, struct abi_fd_advise *a)
-{
+int64_t wasi_fd_advise(struct wasi *w, struct abi_fd_advise *a) {
     static const int advices[] = {
         [WASI_ADVICE_NORMAL] = POSIX_FADV_NORMAL,     [WASI_ADVICE_SEQUENTIAL] = POSIX_FADV_SEQUENTIAL,
         [WASI_ADVICE_RANDOM] = POSIX_FADV_RANDOM,     [WASI_ADVICE_WILLNEED] = POSIX_FADV_WILLNEED,
@@ -148,22 +135,19 @@ int64_t wasi_fd_advise(struct wasi *w, struct abi_fd_advise *a)
     return wasi_answer(OP(w, advise, d->handle, a->offset, a->len, advices[a->advice]));
 }
 
-int64_t wasi_fd_allocate(struct wasi *w, struct abi_fd_allocate *a)
-{
+int64_t wasi_fd_allocate(struct wasi *w, struct abi_fd_allocate *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_ALLOCATE, &r);
     return wasi_answer(d ? OP(w, allocate, d->handle, a->offset, a->len) : r);
 }
 
-int64_t wasi_fd_datasync(struct wasi *w, struct abi_fd_datasync *a)
-{
+int64_t wasi_fd_datasync(struct wasi *w, struct abi_fd_datasync *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_DATASYNC, &r);
     return wasi_answer(d ? OP(w, sync, d->handle, true) : r);
 }
 
-int64_t wasi_fd_sync(struct wasi *w, struct abi_fd_sync *a)
-{
+int64_t wasi_fd_sync(struct wasi *w, struct abi_fd_sync *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_SYNC, &r);
     return wasi_answer(d ? OP(w, sync, d->handle, false) : r);

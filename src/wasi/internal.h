@@ -64,8 +64,7 @@ struct wasi {
 
 /* errno.c */
 uint16_t wasi_errno_of(int64_t negative);
-static inline int64_t wasi_answer(int64_t r)
-{
+static inline int64_t wasi_answer(int64_t r) {
     if (LIKELY(r >= 0))
         return 0;
     return r == PARKED ? ABI_PARK : wasi_errno_of(r);

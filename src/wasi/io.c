@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-int64_t wasi_fd_read(struct wasi *w, struct abi_fd_read *a)
-{
+int64_t wasi_fd_read(struct wasi *w, struct abi_fd_read *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_READ, &r);
     if (UNLIKELY(!d))
@@ -24,8 +23,7 @@ int64_t wasi_fd_read(struct wasi *w, struct abi_fd_read *a)
     return 0;
 }
 
-int64_t wasi_fd_pread(struct wasi *w, struct abi_fd_pread *a)
-{
+int64_t wasi_fd_pread(struct wasi *w, struct abi_fd_pread *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK, &r);
     if (!d)
@@ -41,8 +39,7 @@ int64_t wasi_fd_pread(struct wasi *w, struct abi_fd_pread *a)
 }
 
 /* Drops the first `n` bytes of gathered output. */
-static void advance(struct iovec **iov, uint32_t *count, uint64_t n)
-{
+static void advance(struct iovec **iov, uint32_t *count, uint64_t n) {
     while (*count > 0 && n >= (*iov)->iov_len) {
         n -= (*iov)->iov_len;
         (*iov)++, (*count)--;
@@ -56,8 +53,7 @@ static void advance(struct iovec **iov, uint32_t *count, uint64_t n)
 /* A descriptor that waits takes all that it is given, unless it is non-blocking. `r` is what the first attempt came to,
  * `again` is one more. Once something was written, that is the answer, whatever ends it. */
 static int64_t write_rest(struct wasi *w, struct desc *d, struct abi_iovs *iovs, int64_t r,
-                          int64_t (*again)(struct world *, int, const struct iovec *, int))
-{
+                          int64_t (*again)(struct world *, int, const struct iovec *, int)) {
     struct iovec copy[ABI_MAX_IOVS], *iov = copy;
     uint32_t n = iovs->n;
     uint64_t done = 0;
@@ -78,14 +74,12 @@ static int64_t write_rest(struct wasi *w, struct desc *d, struct abi_iovs *iovs,
     }
 }
 
-static void sync_if_asked(struct wasi *w, struct desc *d)
-{
+static void sync_if_asked(struct wasi *w, struct desc *d) {
     if (UNLIKELY(d->sync_after || d->sync_data_after))
         OP(w, sync, d->handle, !d->sync_after);
 }
 
-int64_t wasi_fd_write(struct wasi *w, struct abi_fd_write *a)
-{
+int64_t wasi_fd_write(struct wasi *w, struct abi_fd_write *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_WRITE, &r);
     if (UNLIKELY(!d))
@@ -100,8 +94,7 @@ int64_t wasi_fd_write(struct wasi *w, struct abi_fd_write *a)
     return 0;
 }
 
-int64_t wasi_fd_pwrite(struct wasi *w, struct abi_fd_pwrite *a)
-{
+int64_t wasi_fd_pwrite(struct wasi *w, struct abi_fd_pwrite *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_SEEK, &r);
     if (!d)
@@ -118,13 +111,11 @@ int64_t wasi_fd_pwrite(struct wasi *w, struct abi_fd_pwrite *a)
 
 /* ---- sockets ---- */
 
-static bool is_socket(const struct desc *d)
-{
+static bool is_socket(const struct desc *d) {
     return d->filetype == WASI_FILETYPE_SOCKET_STREAM || d->filetype == WASI_FILETYPE_SOCKET_DGRAM;
 }
 
-static struct desc *socket_of(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *r)
-{
+static struct desc *socket_of(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *r) {
     struct desc *d = wasi_desc(w, fd, 0, r);
     if (d && !is_socket(d)) {
         *r = -ENOTSOCK;
@@ -133,8 +124,7 @@ static struct desc *socket_of(struct wasi *w, uint32_t fd, uint64_t rights, int6
     return d ? wasi_desc(w, fd, rights, r) : NULL;
 }
 
-int64_t wasi_sock_accept(struct wasi *w, struct abi_sock_accept *a)
-{
+int64_t wasi_sock_accept(struct wasi *w, struct abi_sock_accept *a) {
     int64_t r;
     struct desc *d = socket_of(w, a->fd, WASI_RIGHT_SOCK_ACCEPT, &r);
     if (!d) {
@@ -165,8 +155,7 @@ int64_t wasi_sock_accept(struct wasi *w, struct abi_sock_accept *a)
     return 0;
 }
 
-int64_t wasi_sock_recv(struct wasi *w, struct abi_sock_recv *a)
-{
+int64_t wasi_sock_recv(struct wasi *w, struct abi_sock_recv *a) {
     int64_t r;
     struct desc *d = socket_of(w, a->fd, WASI_RIGHT_FD_READ, &r);
     if (!d)
@@ -203,8 +192,7 @@ int64_t wasi_sock_recv(struct wasi *w, struct abi_sock_recv *a)
     return 0;
 }
 
-int64_t wasi_sock_send(struct wasi *w, struct abi_sock_send *a)
-{
+int64_t wasi_sock_send(struct wasi *w, struct abi_sock_send *a) {
     int64_t r;
     struct desc *d = socket_of(w, a->fd, WASI_RIGHT_FD_WRITE, &r);
     if (!d)
@@ -220,8 +208,7 @@ int64_t wasi_sock_send(struct wasi *w, struct abi_sock_send *a)
     return 0;
 }
 
-int64_t wasi_sock_shutdown(struct wasi *w, struct abi_sock_shutdown *a)
-{
+int64_t wasi_sock_shutdown(struct wasi *w, struct abi_sock_shutdown *a) {
     int64_t r;
     struct desc *d = socket_of(w, a->fd, WASI_RIGHT_SOCK_SHUTDOWN, &r);
     if (!d)

@@ -11,8 +11,7 @@ struct target {
     struct wasi_path path;
 };
 
-static int64_t take_path(struct wasi_path *out, struct abi_mem mem)
-{
+static int64_t take_path(struct wasi_path *out, struct abi_mem mem) {
     if (mem.size == 0)
         return -ENOENT;
     if (mem.size >= WASI_MAX_PATH)
@@ -24,28 +23,24 @@ static int64_t take_path(struct wasi_path *out, struct abi_mem mem)
     return 0;
 }
 
-static int64_t take(struct wasi *w, struct target *t, uint32_t fd, uint64_t rights, struct abi_mem path)
-{
+static int64_t take(struct wasi *w, struct target *t, uint32_t fd, uint64_t rights, struct abi_mem path) {
     int64_t r;
     t->dir = wasi_desc(w, fd, rights, &r);
     return t->dir ? take_path(&t->path, path) : r;
 }
 
 static int64_t take_to_change(struct wasi *w, struct target *t, uint32_t fd, uint64_t rights, struct abi_mem path,
-                              const char *call)
-{
+                              const char *call) {
     int64_t r = take(w, t, fd, rights, path);
     return r ? r : wasi_check_writable(w, t->dir, call, t->path.text);
 }
 
-static int64_t refused(struct wasi *w, const struct target *t, const char *call, int64_t r)
-{
+static int64_t refused(struct wasi *w, const struct target *t, const char *call, int64_t r) {
     return wasi_check_escape(w, t->dir, call, t->path.text, r);
 }
 
 /* World flags of WASI_LOOKUP_..., or -EINVAL. */
-static int64_t lookup(uint32_t flags)
-{
+static int64_t lookup(uint32_t flags) {
     if (flags & ~(uint32_t)WASI_LOOKUP_SYMLINK_FOLLOW)
         return -EINVAL;
     return WORLD_BENEATH | (flags & WASI_LOOKUP_SYMLINK_FOLLOW ? 0 : WORLD_NOFOLLOW);
@@ -53,8 +48,7 @@ static int64_t lookup(uint32_t flags)
 
 /* ---- attributes ---- */
 
-static int64_t path_stat(struct wasi *w, uint32_t fd, uint32_t flags, struct abi_mem path, struct world_stat *st)
-{
+static int64_t path_stat(struct wasi *w, uint32_t fd, uint32_t flags, struct abi_mem path, struct world_stat *st) {
     struct target t;
     int64_t how = lookup(flags), r = take(w, &t, fd, R(PATH_FILESTAT_GET), path);
     if (r || how < 0)
@@ -62,8 +56,7 @@ static int64_t path_stat(struct wasi *w, uint32_t fd, uint32_t flags, struct abi
     return refused(w, &t, "path_filestat_get", OP(w, stat_at, t.dir->handle, t.path.text, (uint32_t)how, st));
 }
 
-int64_t wasi_path_filestat_get(struct wasi *w, struct abi_path_filestat_get *a)
-{
+int64_t wasi_path_filestat_get(struct wasi *w, struct abi_path_filestat_get *a) {
     struct world_stat st;
     int64_t r = path_stat(w, a->fd, a->flags, a->path, &st);
     if (r == 0)
@@ -71,8 +64,7 @@ int64_t wasi_path_filestat_get(struct wasi *w, struct abi_path_filestat_get *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_unstable_path_filestat_get(struct wasi *w, struct abi_unstable_path_filestat_get *a)
-{
+int64_t wasi_unstable_path_filestat_get(struct wasi *w, struct abi_unstable_path_filestat_get *a) {
     struct world_stat st;
     int64_t r = path_stat(w, a->fd, a->flags, a->path, &st);
     if (r == 0)
@@ -80,8 +72,7 @@ int64_t wasi_unstable_path_filestat_get(struct wasi *w, struct abi_unstable_path
     return wasi_answer(r);
 }
 
-int64_t wasi_path_filestat_set_times(struct wasi *w, struct abi_path_filestat_set_times *a)
-{
+int64_t wasi_path_filestat_set_times(struct wasi *w, struct abi_path_filestat_set_times *a) {
     struct target t;
     int64_t how = lookup(a->flags), which = wasi_times_flags(a->fst_flags);
     if (how < 0 || which < 0)
@@ -102,8 +93,7 @@ static const uint64_t write_rights = R(FD_WRITE) | R(FD_DATASYNC) | R(FD_ALLOCAT
 static const uint64_t all_rights = ((uint64_t)R(SOCK_ACCEPT) << 1) - 1;
 
 /* What the directory needs for this call, on itself and to pass on. */
-static int64_t open_check(const struct abi_path_open *a, uint64_t *needed, uint64_t *passed)
-{
+static int64_t open_check(const struct abi_path_open *a, uint64_t *needed, uint64_t *passed) {
     const uint32_t oflags = WASI_O_CREAT | WASI_O_DIRECTORY | WASI_O_EXCL | WASI_O_TRUNC;
     const uint32_t fdflags =
         WASI_FDFLAG_APPEND | WASI_FDFLAG_DSYNC | WASI_FDFLAG_NONBLOCK | WASI_FDFLAG_RSYNC | WASI_FDFLAG_SYNC;
@@ -121,8 +111,7 @@ static int64_t open_check(const struct abi_path_open *a, uint64_t *needed, uint6
     return 0;
 }
 
-static uint32_t open_flags(const struct abi_path_open *a, int64_t how)
-{
+static uint32_t open_flags(const struct abi_path_open *a, int64_t how) {
     uint32_t f = (uint32_t)how | wasi_world_flags(a->fdflags);
     f |= a->oflags & WASI_O_CREAT ? WORLD_CREATE : 0;
     f |= a->oflags & WASI_O_EXCL ? WORLD_EXCLUSIVE : 0;
@@ -140,16 +129,14 @@ static uint32_t open_flags(const struct abi_path_open *a, int64_t how)
 }
 
 /* Creating what is there already, and is only to be read, changes nothing and is allowed in a read-only directory. */
-static bool to_create_is_to_open(struct wasi *w, const struct target *t, uint32_t flags, int64_t how)
-{
+static bool to_create_is_to_open(struct wasi *w, const struct target *t, uint32_t flags, int64_t how) {
     struct world_stat st;
     return t->dir->grant && !t->dir->grant->writable && flags & WORLD_CREATE &&
            !(flags & (WORLD_WRITE | WORLD_EXCLUSIVE)) &&
            OP(w, stat_at, t->dir->handle, t->path.text, (uint32_t)how, &st) == 0;
 }
 
-int64_t wasi_path_open(struct wasi *w, struct abi_path_open *a)
-{
+int64_t wasi_path_open(struct wasi *w, struct abi_path_open *a) {
     struct target t;
     uint64_t needed, passed;
     int64_t how = lookup(a->dirflags), r = open_check(a, &needed, &passed);
@@ -191,8 +178,7 @@ int64_t wasi_path_open(struct wasi *w, struct abi_path_open *a)
 
 /* ---- directories and names ---- */
 
-int64_t wasi_path_create_directory(struct wasi *w, struct abi_path_create_directory *a)
-{
+int64_t wasi_path_create_directory(struct wasi *w, struct abi_path_create_directory *a) {
     struct target t;
     int64_t r = take_to_change(w, &t, a->fd, R(PATH_CREATE_DIRECTORY), a->path, "path_create_directory");
     if (r == 0)
@@ -200,8 +186,7 @@ int64_t wasi_path_create_directory(struct wasi *w, struct abi_path_create_direct
     return wasi_answer(r);
 }
 
-int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_directory *a)
-{
+int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_directory *a) {
     struct target t;
     int64_t r = take_to_change(w, &t, a->fd, R(PATH_REMOVE_DIRECTORY), a->path, "path_remove_directory");
     if (r == 0)
@@ -209,8 +194,7 @@ int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_direct
     return wasi_answer(r);
 }
 
-int64_t wasi_path_unlink_file(struct wasi *w, struct abi_path_unlink_file *a)
-{
+int64_t wasi_path_unlink_file(struct wasi *w, struct abi_path_unlink_file *a) {
     struct target t;
     int64_t r = take_to_change(w, &t, a->fd, R(PATH_UNLINK_FILE), a->path, "path_unlink_file");
     if (r == 0)
@@ -218,8 +202,7 @@ int64_t wasi_path_unlink_file(struct wasi *w, struct abi_path_unlink_file *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_path_rename(struct wasi *w, struct abi_path_rename *a)
-{
+int64_t wasi_path_rename(struct wasi *w, struct abi_path_rename *a) {
     struct target from, to;
     int64_t r = take_to_change(w, &from, a->fd, R(PATH_RENAME_SOURCE), a->old_path, "path_rename");
     if (r == 0)
@@ -232,8 +215,7 @@ int64_t wasi_path_rename(struct wasi *w, struct abi_path_rename *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_path_link(struct wasi *w, struct abi_path_link *a)
-{
+int64_t wasi_path_link(struct wasi *w, struct abi_path_link *a) {
     struct target from, to;
     int64_t how = lookup(a->old_flags);
     if (how < 0)
@@ -250,8 +232,7 @@ int64_t wasi_path_link(struct wasi *w, struct abi_path_link *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_path_symlink(struct wasi *w, struct abi_path_symlink *a)
-{
+int64_t wasi_path_symlink(struct wasi *w, struct abi_path_symlink *a) {
     struct target t;
     struct wasi_path says;
     int64_t r = take_path(&says, a->old_path);
@@ -265,8 +246,7 @@ int64_t wasi_path_symlink(struct wasi *w, struct abi_path_symlink *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_path_readlink(struct wasi *w, struct abi_path_readlink *a)
-{
+int64_t wasi_path_readlink(struct wasi *w, struct abi_path_readlink *a) {
     struct target t;
     int64_t r = take(w, &t, a->fd, R(PATH_READLINK), a->path);
     if (r)
@@ -283,8 +263,7 @@ int64_t wasi_path_readlink(struct wasi *w, struct abi_path_readlink *a)
 
 /* ---- what was given ---- */
 
-static struct desc *preopened(struct wasi *w, uint32_t fd, int64_t *r)
-{
+static struct desc *preopened(struct wasi *w, uint32_t fd, int64_t *r) {
     struct desc *d = wasi_desc(w, fd, 0, r);
     if (d && !d->preopened) {
         *r = -EBADF; /* this is how a program finds the end of the list */
@@ -293,8 +272,7 @@ static struct desc *preopened(struct wasi *w, uint32_t fd, int64_t *r)
     return d;
 }
 
-int64_t wasi_fd_prestat_get(struct wasi *w, struct abi_fd_prestat_get *a)
-{
+int64_t wasi_fd_prestat_get(struct wasi *w, struct abi_fd_prestat_get *a) {
     int64_t r;
     struct desc *d = preopened(w, a->fd, &r);
     if (!d) {
@@ -305,8 +283,7 @@ int64_t wasi_fd_prestat_get(struct wasi *w, struct abi_fd_prestat_get *a)
     return 0;
 }
 
-int64_t wasi_fd_prestat_dir_name(struct wasi *w, struct abi_fd_prestat_dir_name *a)
-{
+int64_t wasi_fd_prestat_dir_name(struct wasi *w, struct abi_fd_prestat_dir_name *a) {
     int64_t r;
     struct desc *d = preopened(w, a->fd, &r);
     if (!d)

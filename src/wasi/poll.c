@@ -5,8 +5,7 @@
 
 /* ---- the one place where a call waits ---- */
 
-int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t deadline_ns)
-{
+int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     for (;;) {
         if (w->stopping && w->stopping(w->stopping_ctx))
             return PARKED;
@@ -17,8 +16,7 @@ int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t dead
     }
 }
 
-int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want)
-{
+int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want) {
     struct world_poll p = {.fd = d->handle, .want = want};
     return wasi_wait(w, &p, 1, UINT64_MAX);
 }
@@ -37,8 +35,7 @@ struct subscription {
 };
 
 /* When, on the monotonic clock, a clock shows what the program asked for. */
-static uint16_t clock_deadline(struct wasi *w, uint32_t id, uint64_t timeout, uint16_t flags, uint64_t *out)
-{
+static uint16_t clock_deadline(struct wasi *w, uint32_t id, uint64_t timeout, uint16_t flags, uint64_t *out) {
     if (flags & ~WASI_SUBCLOCK_ABSTIME)
         return WASI_EINVAL;
     if (id > WASI_CLOCK_THREAD_CPUTIME_ID)
@@ -58,8 +55,7 @@ static uint16_t clock_deadline(struct wasi *w, uint32_t id, uint64_t timeout, ui
     return 0;
 }
 
-static void file_poll(struct wasi *w, uint32_t fd, struct subscription *s, struct world_poll *polls, int *npolls)
-{
+static void file_poll(struct wasi *w, uint32_t fd, struct subscription *s, struct world_poll *polls, int *npolls) {
     int64_t r;
     bool read = s->type == WASI_EVENT_FD_READ;
     const uint64_t rights = WASI_RIGHT_POLL_FD_READWRITE | (read ? WASI_RIGHT_FD_READ : WASI_RIGHT_FD_WRITE);
@@ -74,8 +70,7 @@ static void file_poll(struct wasi *w, uint32_t fd, struct subscription *s, struc
 
 /* Writes the events that have happened; returns their number. */
 static uint32_t gather(struct wasi *w, const struct subscription *subs, uint32_t n, const struct world_poll *polls,
-                       uint8_t *out)
-{
+                       uint8_t *out) {
     uint64_t now = world_now(w->world, WORLD_MONOTONIC);
     uint32_t events = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -98,8 +93,7 @@ static uint32_t gather(struct wasi *w, const struct subscription *subs, uint32_t
 
 /* Waits for one of `subs`, whose errors and deadlines are set. */
 static int64_t wait_and_gather(struct wasi *w, const struct subscription *subs, uint32_t n, struct world_poll *polls,
-                               int npolls, struct abi_mem *out, uint32_t *nevents)
-{
+                               int npolls, struct abi_mem *out, uint32_t *nevents) {
     uint64_t deadline = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t d = subs[i].error ? 0 : subs[i].type == WASI_EVENT_CLOCK ? subs[i].deadline_ns : UINT64_MAX;
@@ -120,8 +114,7 @@ struct reader {
 };
 
 static int64_t poll_oneoff(struct wasi *w, struct abi_mem in, struct abi_mem *out, uint32_t n, uint32_t *nevents,
-                           struct reader reader)
-{
+                           struct reader reader) {
     if (n == 0 || n > SUBSCRIPTIONS_MAX)
         return -EINVAL;
     must(in.size >= n * reader.size && out->size >= n * sizeof(struct wasi_event));
@@ -143,31 +136,29 @@ static int64_t poll_oneoff(struct wasi *w, struct abi_mem in, struct abi_mem *ou
 }
 
 /* Guest memory is unaligned and may change under us: copy first. */
-#define READER(name, layout)                                                                                           \
-    static void name(struct wasi *w, const uint8_t *in, struct subscription *s, struct world_poll *polls, int *npolls) \
-    {                                                                                                                  \
-        layout r;                                                                                                      \
-        memcpy(&r, in, sizeof r);                                                                                      \
-        *s = (struct subscription){.userdata = r.userdata, .type = r.type};                                            \
-        if (r.type == WASI_EVENT_CLOCK)                                                                                \
-            s->error = clock_deadline(w, r.u.clock.id, r.u.clock.timeout, r.u.clock.flags, &s->deadline_ns);           \
-        else if (r.type == WASI_EVENT_FD_READ || r.type == WASI_EVENT_FD_WRITE)                                        \
-            file_poll(w, r.u.fd, s, polls, npolls);                                                                    \
-        else                                                                                                           \
-            s->error = WASI_EINVAL;                                                                                    \
+#define READER(name, layout)                                                                                 \
+    static void name(struct wasi *w, const uint8_t *in, struct subscription *s, struct world_poll *polls,    \
+                     int *npolls) {                                                                          \
+        layout r;                                                                                            \
+        memcpy(&r, in, sizeof r);                                                                            \
+        *s = (struct subscription){.userdata = r.userdata, .type = r.type};                                  \
+        if (r.type == WASI_EVENT_CLOCK)                                                                      \
+            s->error = clock_deadline(w, r.u.clock.id, r.u.clock.timeout, r.u.clock.flags, &s->deadline_ns); \
+        else if (r.type == WASI_EVENT_FD_READ || r.type == WASI_EVENT_FD_WRITE)                              \
+            file_poll(w, r.u.fd, s, polls, npolls);                                                          \
+        else                                                                                                 \
+            s->error = WASI_EINVAL;                                                                          \
     }
 READER(read_subscription, struct wasi_subscription)
 READER(read_unstable_subscription, struct wasi_unstable_subscription)
 #undef READER
 
-int64_t wasi_poll_oneoff(struct wasi *w, struct abi_poll_oneoff *a)
-{
+int64_t wasi_poll_oneoff(struct wasi *w, struct abi_poll_oneoff *a) {
     struct reader r = {sizeof(struct wasi_subscription), read_subscription};
     return wasi_answer(poll_oneoff(w, a->in, &a->out, a->nsubscriptions, &a->nevents, r));
 }
 
-int64_t wasi_unstable_poll_oneoff(struct wasi *w, struct abi_unstable_poll_oneoff *a)
-{
+int64_t wasi_unstable_poll_oneoff(struct wasi *w, struct abi_unstable_poll_oneoff *a) {
     struct reader r = {sizeof(struct wasi_unstable_subscription), read_unstable_subscription};
     return wasi_answer(poll_oneoff(w, a->in, &a->out, a->nsubscriptions, &a->nevents, r));
 }

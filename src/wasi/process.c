@@ -5,32 +5,27 @@
 
 /* ---- arguments and environment ---- */
 
-static struct abi_strings strings(char **list, uint32_t n)
-{
+static struct abi_strings strings(char **list, uint32_t n) {
     return (struct abi_strings){(const char *const *)list, n};
 }
 
-int64_t wasi_args_get(struct wasi *w, struct abi_args_get *a)
-{
+int64_t wasi_args_get(struct wasi *w, struct abi_args_get *a) {
     a->argv = strings(w->args, w->nargs);
     return 0;
 }
 
-int64_t wasi_args_sizes_get(struct wasi *w, struct abi_args_sizes_get *a)
-{
+int64_t wasi_args_sizes_get(struct wasi *w, struct abi_args_sizes_get *a) {
     a->argc = w->nargs;
     a->size = w->args_size;
     return 0;
 }
 
-int64_t wasi_environ_get(struct wasi *w, struct abi_environ_get *a)
-{
+int64_t wasi_environ_get(struct wasi *w, struct abi_environ_get *a) {
     a->env = strings(w->env, w->nenv);
     return 0;
 }
 
-int64_t wasi_environ_sizes_get(struct wasi *w, struct abi_environ_sizes_get *a)
-{
+int64_t wasi_environ_sizes_get(struct wasi *w, struct abi_environ_sizes_get *a) {
     a->count = w->nenv;
     a->size = w->env_size;
     return 0;
@@ -46,8 +41,7 @@ static const enum world_clock clocks[] = {
 };
 enum { NCLOCKS = sizeof clocks / sizeof *clocks };
 
-int64_t wasi_clock_res_get(struct wasi *w, struct abi_clock_res_get *a)
-{
+int64_t wasi_clock_res_get(struct wasi *w, struct abi_clock_res_get *a) {
     if (a->id >= NCLOCKS)
         return WASI_EINVAL;
     uint64_t ns;
@@ -57,8 +51,7 @@ int64_t wasi_clock_res_get(struct wasi *w, struct abi_clock_res_get *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_clock_time_get(struct wasi *w, struct abi_clock_time_get *a)
-{
+int64_t wasi_clock_time_get(struct wasi *w, struct abi_clock_time_get *a) {
     if (a->id >= NCLOCKS)
         return WASI_EINVAL;
     uint64_t ns;
@@ -68,34 +61,29 @@ int64_t wasi_clock_time_get(struct wasi *w, struct abi_clock_time_get *a)
     return wasi_answer(r);
 }
 
-int64_t wasi_random_get(struct wasi *w, struct abi_random_get *a)
-{
+int64_t wasi_random_get(struct wasi *w, struct abi_random_get *a) {
     return wasi_answer(OP(w, entropy, a->buf.data, a->buf.size));
 }
 
 /* ---- the program itself ---- */
 
-static int64_t end(struct wasi *w, uint32_t code)
-{
+static int64_t end(struct wasi *w, uint32_t code) {
     w->exited = true;
     w->exit_code = code;
     return ABI_EXIT(code);
 }
 
-int64_t wasi_proc_exit(struct wasi *w, struct abi_proc_exit *a)
-{
+int64_t wasi_proc_exit(struct wasi *w, struct abi_proc_exit *a) {
     return end(w, a->code);
 }
 
-int64_t wasi_sched_yield(struct wasi *w, struct abi_sched_yield *a)
-{
+int64_t wasi_sched_yield(struct wasi *w, struct abi_sched_yield *a) {
     (void)w;
     (void)a;
     return 0; /* nobody else is in this guest */
 }
 
-int64_t wasi_proc_raise(struct wasi *w, struct abi_proc_raise *a)
-{
+int64_t wasi_proc_raise(struct wasi *w, struct abi_proc_raise *a) {
     switch (a->sig) {
     case WASI_SIG_NONE:
     case WASI_SIG_PIPE:

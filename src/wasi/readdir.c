@@ -27,16 +27,14 @@ struct listing {
     char names[WINDOW_BYTES];
 };
 
-void wasi_listing_free(struct desc *d)
-{
+void wasi_listing_free(struct desc *d) {
     if (d->listing)
         free(d->listing->entries);
     mem_free(d->listing);
     d->listing = NULL;
 }
 
-static bool add_entry(void *arg, const struct world_dirent *e)
-{
+static bool add_entry(void *arg, const struct world_dirent *e) {
     struct listing *l = arg;
     size_t n = strlen(e->name);
     if (l->used + n > WINDOW_BYTES) {
@@ -58,8 +56,7 @@ static bool add_entry(void *arg, const struct world_dirent *e)
 }
 
 /* Fills the window from `cookie` on. */
-static int64_t fill(struct wasi *w, struct desc *d, uint64_t cookie)
-{
+static int64_t fill(struct wasi *w, struct desc *d, uint64_t cookie) {
     struct listing *l = d->listing;
     if (!l)
         l = d->listing = mem_zalloc(sizeof *l);
@@ -73,8 +70,7 @@ static int64_t fill(struct wasi *w, struct desc *d, uint64_t cookie)
 }
 
 /* The index of the entry that `cookie` asks for, l->n when it asks for the end, or -1 when it is not in the window. */
-static int64_t find(struct listing *l, uint64_t cookie)
-{
+static int64_t find(struct listing *l, uint64_t cookie) {
     if (l->hint < l->n && l->entries[l->hint].cookie == cookie)
         return l->hint;
     for (uint32_t i = 0; i < l->n; i++)
@@ -84,8 +80,7 @@ static int64_t find(struct listing *l, uint64_t cookie)
 }
 
 /* Copies as much as there is room for; false when it is full. */
-static bool put(struct abi_mem *out, uint32_t *used, const void *p, size_t n)
-{
+static bool put(struct abi_mem *out, uint32_t *used, const void *p, size_t n) {
     size_t room = out->size - *used;
     size_t part = n < room ? n : room;
     memcpy(out->data + *used, p, part);
@@ -93,8 +88,7 @@ static bool put(struct abi_mem *out, uint32_t *used, const void *p, size_t n)
     return *used < out->size;
 }
 
-int64_t wasi_fd_readdir(struct wasi *w, struct abi_fd_readdir *a)
-{
+int64_t wasi_fd_readdir(struct wasi *w, struct abi_fd_readdir *a) {
     int64_t r;
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_READDIR, &r);
     if (!d)

@@ -7,8 +7,7 @@
 
 enum { REFUSALS_MAX = 16 };
 
-void wasi_refuse(struct wasi *w, const char *fmt, ...)
-{
+void wasi_refuse(struct wasi *w, const char *fmt, ...) {
     if (w->nrefusals > REFUSALS_MAX)
         return;
     char text[2 * WASI_MAX_PATH];
@@ -25,16 +24,14 @@ void wasi_refuse(struct wasi *w, const char *fmt, ...)
     w->nrefusals++;
 }
 
-const char *wasi_full_path(struct wasi_path *out, const struct desc *dir, const char *path)
-{
+const char *wasi_full_path(struct wasi_path *out, const struct desc *dir, const char *path) {
     const char *base = dir->path && path[0] != '/' ? dir->path : "";
     size_t n = strlen(base);
     snprintf(out->text, sizeof out->text, "%s%s%s", base, n && base[n - 1] != '/' ? "/" : "", path);
     return out->text;
 }
 
-int64_t wasi_check_writable(struct wasi *w, const struct desc *d, const char *call, const char *path)
-{
+int64_t wasi_check_writable(struct wasi *w, const struct desc *d, const char *call, const char *path) {
     const struct grant *g = d->grant;
     if (LIKELY(!g || g->writable))
         return 0;
@@ -45,8 +42,7 @@ int64_t wasi_check_writable(struct wasi *w, const struct desc *d, const char *ca
     return -EROFS;
 }
 
-int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call, const char *path, int64_t r)
-{
+int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call, const char *path, int64_t r) {
     if (LIKELY(r != -EPERM) || !d->grant)
         return r;
     /* The world says EPERM for many reasons; what leads outside either says so or goes through a link. */
@@ -61,8 +57,7 @@ int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call
     return r;
 }
 
-void wasi_refusals(struct wasi *w, bool failed, void (*each)(void *, const char *), void *ctx)
-{
+void wasi_refusals(struct wasi *w, bool failed, void (*each)(void *, const char *), void *ctx) {
     if (failed && w->looked_for_dirs && w->ngrants == 0)
         each(ctx, "the program looked for directories and was given none; to give one, --dir HOST:GUEST[:ro]");
     for (const struct refusal *r = w->refusals; r; r = r->next)

@@ -7,8 +7,7 @@
 
 /* ---- the three streams ---- */
 
-static void add_stdio(struct wasi *w, int handle)
-{
+static void add_stdio(struct wasi *w, int handle) {
     struct world_stat st;
     if (OP(w, stat, handle, &st) < 0) { /* closed by whoever started us: so it is for the program */
         w->fds[handle] = (struct desc){0};
@@ -33,8 +32,7 @@ static void add_stdio(struct wasi *w, int handle)
 
 /* ---- life ---- */
 
-struct wasi *wasi_new(struct world *world, uint32_t max_fds)
-{
+struct wasi *wasi_new(struct world *world, uint32_t max_fds) {
     struct wasi *w = mem_zalloc(sizeof *w);
     w->world = world;
     w->max_fds = max_fds ? max_fds : WASI_MAX_FDS;
@@ -47,15 +45,13 @@ struct wasi *wasi_new(struct world *world, uint32_t max_fds)
     return w;
 }
 
-static void free_list(char **list, uint32_t n)
-{
+static void free_list(char **list, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         mem_free(list[i]);
     mem_free(list);
 }
 
-void wasi_free(struct wasi *w)
-{
+void wasi_free(struct wasi *w) {
     if (!w)
         return;
     for (uint32_t i = 0; i < w->cap; i++)
@@ -80,8 +76,7 @@ void wasi_free(struct wasi *w)
 
 /* ---- grants ---- */
 
-static enum status grant_failed(struct err *e, const char *host, int64_t r)
-{
+static enum status grant_failed(struct err *e, const char *host, int64_t r) {
     enum status s = r == -ENOENT                   ? ST_NOT_FOUND
                     : r == -EACCES || r == -EPERM  ? ST_DENIED
                     : r == -EMFILE || r == -ENFILE ? ST_LIMIT
@@ -90,8 +85,7 @@ static enum status grant_failed(struct err *e, const char *host, int64_t r)
     return err_set(e, s, "cannot give the directory %s to the program: %s", host, abi_errno_words(wasi_errno_of(r)));
 }
 
-enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e)
-{
+enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e) {
     if (!*guest || strlen(guest) >= WASI_MAX_PATH)
         return err_set(e, ST_INVALID, "cannot give the directory %s to the program: its name there is %s", host,
                        *guest ? "too long" : "empty");
@@ -115,8 +109,7 @@ enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bo
     return ST_OK;
 }
 
-enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct err *e)
-{
+enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct err *e) {
     struct desc *d;
     int64_t r = wasi_desc_new(w, handle, &d);
     if (r < 0)
@@ -130,16 +123,14 @@ enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct er
     return ST_OK;
 }
 
-static char **append(char **list, uint32_t *n, uint32_t *size, const char *text)
-{
+static char **append(char **list, uint32_t *n, uint32_t *size, const char *text) {
     list = mem_realloc(list, (*n + 1) * sizeof *list);
     list[(*n)++] = mem_strdup(text);
     *size += (uint32_t)strlen(text) + 1;
     return list;
 }
 
-void wasi_set_args(struct wasi *w, uint32_t n, const char *const *args)
-{
+void wasi_set_args(struct wasi *w, uint32_t n, const char *const *args) {
     free_list(w->args, w->nargs);
     w->args = NULL;
     w->nargs = w->args_size = 0;
@@ -147,19 +138,16 @@ void wasi_set_args(struct wasi *w, uint32_t n, const char *const *args)
         w->args = append(w->args, &w->nargs, &w->args_size, args[i]);
 }
 
-void wasi_add_env(struct wasi *w, const char *name_and_value)
-{
+void wasi_add_env(struct wasi *w, const char *name_and_value) {
     w->env = append(w->env, &w->nenv, &w->env_size, name_and_value);
 }
 
-void wasi_set_stopping(struct wasi *w, bool (*stopping)(void *), void *ctx)
-{
+void wasi_set_stopping(struct wasi *w, bool (*stopping)(void *), void *ctx) {
     w->stopping = stopping;
     w->stopping_ctx = ctx;
 }
 
-bool wasi_exit_code(const struct wasi *w, uint32_t *code)
-{
+bool wasi_exit_code(const struct wasi *w, uint32_t *code) {
     if (w->exited)
         *code = w->exit_code;
     return w->exited;
@@ -195,8 +183,7 @@ static const abi_fn unstable_fns[] = {
 };
 // clang-format on
 
-void wasi_libraries(struct wasi *w, struct edge_library out[WASI_NLIBRARIES])
-{
+void wasi_libraries(struct wasi *w, struct edge_library out[WASI_NLIBRARIES]) {
     out[0] = (struct edge_library){&abi_wasi_preview1, preview1_fns, w};
     out[1] = (struct edge_library){&abi_wasi_unstable, unstable_fns, w};
 }

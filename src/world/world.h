@@ -156,8 +156,7 @@ struct world {
 };
 
 /* Reads of a monotonic or real-time clock that cannot fail. */
-static inline uint64_t world_now(struct world *w, enum world_clock c)
-{
+static inline uint64_t world_now(struct world *w, enum world_clock c) {
     uint64_t ns = 0;
     w->ops->clock(w, c, &ns);
     return ns;

@@ -7,8 +7,7 @@
 struct world *world;
 struct wasi *wasi;
 
-int box_set_up(void **state)
-{
+int box_set_up(void **state) {
     (void)state;
     const char *root = tree_new();
     tree_dir("data");
@@ -35,8 +34,7 @@ int box_set_up(void **state)
     return 0;
 }
 
-int box_tear_down(void **state)
-{
+int box_tear_down(void **state) {
     (void)state;
     wasi_free(wasi);
     world->ops->free(world);
@@ -44,13 +42,11 @@ int box_tear_down(void **state)
     return 0;
 }
 
-struct abi_mem text(const char *s)
-{
+struct abi_mem text(const char *s) {
     return (struct abi_mem){(uint8_t *)s, (uint32_t)strlen(s)};
 }
 
-int64_t box_open(uint32_t dir, const char *path, int how, uint32_t oflags, uint32_t fdflags, uint32_t *fd)
-{
+int64_t box_open(uint32_t dir, const char *path, int how, uint32_t oflags, uint32_t fdflags, uint32_t *fd) {
     const uint64_t read = WASI_RIGHT_FD_READ | WASI_RIGHT_FD_READDIR;
     const uint64_t write =
         WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE;
@@ -74,15 +70,13 @@ int64_t box_open(uint32_t dir, const char *path, int how, uint32_t oflags, uint3
     return r;
 }
 
-uint32_t box_must_open(uint32_t dir, const char *path, int how, uint32_t oflags, uint32_t fdflags)
-{
+uint32_t box_must_open(uint32_t dir, const char *path, int how, uint32_t oflags, uint32_t fdflags) {
     uint32_t fd;
     must(box_open(dir, path, how, oflags, fdflags, &fd) == 0);
     return fd;
 }
 
-int64_t box_write(uint32_t fd, const char *s, uint32_t *done)
-{
+int64_t box_write(uint32_t fd, const char *s, uint32_t *done) {
     struct iovec v = {(char *)s, strlen(s)};
     struct abi_fd_write a = {.fd = fd, .iovs = {&v, 1, (uint32_t)v.iov_len}};
     int64_t r = wasi_fd_write(wasi, &a);
@@ -91,8 +85,7 @@ int64_t box_write(uint32_t fd, const char *s, uint32_t *done)
     return r;
 }
 
-int64_t box_read(uint32_t fd, char *out, uint32_t n)
-{
+int64_t box_read(uint32_t fd, char *out, uint32_t n) {
     struct iovec v = {out, n};
     struct abi_fd_read a = {.fd = fd, .iovs = {&v, 1, n}};
     int64_t r = wasi_fd_read(wasi, &a);
@@ -102,21 +95,18 @@ int64_t box_read(uint32_t fd, char *out, uint32_t n)
     return r;
 }
 
-int64_t box_close(uint32_t fd)
-{
+int64_t box_close(uint32_t fd) {
     return CALLED(fd_close, .fd = fd);
 }
 
 static char refusals[8192];
 
-static void add_refusal(void *ctx, const char *sentence)
-{
+static void add_refusal(void *ctx, const char *sentence) {
     size_t *n = ctx;
     *n += (size_t)snprintf(refusals + *n, sizeof refusals - *n, "%s\n", sentence);
 }
 
-const char *box_refusals(bool failed)
-{
+const char *box_refusals(bool failed) {
     size_t n = 0;
     refusals[0] = '\0';
     wasi_refusals(wasi, failed, add_refusal, &n);

@@ -190,8 +190,7 @@ static uint32_t file, dir, fixed, readable, pipe_end;
 
 static const char long_path[WASI_MAX_PATH] = {[0 ... WASI_MAX_PATH - 1] = 'x'};
 
-static int open_all(void **state)
-{
+static int open_all(void **state) {
     box_set_up(state);
     file = box_must_open(DATA, "f", TO_READ | TO_WRITE, 0, 0);
     dir = box_must_open(DATA, "d", TO_READ, WASI_O_DIRECTORY, 0);
@@ -204,16 +203,14 @@ static int open_all(void **state)
 
 static unsigned wrong;
 
-static void expect(const char *row, int64_t got, int64_t expected)
-{
+static void expect(const char *row, int64_t got, int64_t expected) {
     if (got == expected)
         return;
     print_error("%s: %s, expected %s\n", row, abi_errno_name((uint32_t)got), abi_errno_name((uint32_t)expected));
     wrong++;
 }
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     wrong = 0;
 #define ROW(expected, call, ...) expect(#call " " #__VA_ARGS__, CALLED(call, __VA_ARGS__), WASI_##expected);
@@ -229,8 +226,7 @@ static void test_table(void **state)
     assert_null(tree_read("other/y"));
 }
 
-static void test_every_errno_has_a_name(void **state)
-{
+static void test_every_errno_has_a_name(void **state) {
     (void)state;
     for (uint32_t e = 0; e <= WASI_ENOTCAPABLE; e++) {
         assert_string_not_equal(abi_errno_name(e), "?");
@@ -239,8 +235,7 @@ static void test_every_errno_has_a_name(void **state)
     assert_string_equal(abi_errno_name(WASI_ENOTCAPABLE), "ENOTCAPABLE");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_table, open_all, box_tear_down),
         cmocka_unit_test(test_every_errno_has_a_name),

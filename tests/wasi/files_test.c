@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-static void test_read_write_seek(void **state)
-{
+static void test_read_write_seek(void **state) {
     (void)state;
     uint32_t fd = box_must_open(DATA, "new", TO_READ | TO_WRITE, WASI_O_CREAT | WASI_O_EXCL, 0);
     assert_int_equal(fd, 5); /* the lowest free one */
@@ -66,8 +65,7 @@ static void test_read_write_seek(void **state)
     assert_int_equal(box_close(fd), WASI_EBADF);
 }
 
-static void test_flags(void **state)
-{
+static void test_flags(void **state) {
     (void)state;
     struct wasi_fdstat st;
     uint32_t fd = box_must_open(DATA, "log", TO_READ | TO_WRITE, WASI_O_CREAT, WASI_FDFLAG_APPEND);
@@ -88,8 +86,7 @@ static void test_flags(void **state)
     assert_int_equal(box_close(fd), 0);
 }
 
-static void test_times(void **state)
-{
+static void test_times(void **state) {
     (void)state;
     struct wasi_filestat st;
     assert_int_equal(CALLED(path_filestat_set_times, .fd = DATA, .flags = WASI_LOOKUP_SYMLINK_FOLLOW,
@@ -115,8 +112,7 @@ static void test_times(void **state)
     assert_int_equal(box_close(fd), 0);
 }
 
-static void test_names(void **state)
-{
+static void test_names(void **state) {
     (void)state;
     assert_int_equal(CALLED(path_create_directory, .fd = DATA, .path = text("n")), 0);
     assert_int_equal(CALLED(path_link, .old_fd = DATA, .old_flags = WASI_LOOKUP_SYMLINK_FOLLOW,
@@ -156,8 +152,7 @@ struct seen {
     bool names[FILES];
 };
 
-static void see(struct seen *s, const char *name, size_t n)
-{
+static void see(struct seen *s, const char *name, size_t n) {
     char text[64];
     must(n < sizeof text);
     memcpy(text, name, n);
@@ -174,8 +169,7 @@ static void see(struct seen *s, const char *name, size_t n)
 }
 
 /* Reads a directory as a C library does: whole entries, and again from where the last whole one ended. */
-static void list(uint32_t fd, uint32_t buf_size, struct seen *s, void (*after)(const char *name, size_t n))
-{
+static void list(uint32_t fd, uint32_t buf_size, struct seen *s, void (*after)(const char *name, size_t n)) {
     uint8_t buf[4096];
     uint64_t cookie = 0;
     *s = (struct seen){0};
@@ -202,8 +196,7 @@ static void list(uint32_t fd, uint32_t buf_size, struct seen *s, void (*after)(c
     }
 }
 
-static void remove_seen(const char *name, size_t n)
-{
+static void remove_seen(const char *name, size_t n) {
     char path[128];
     if (name[0] == '.')
         return;
@@ -211,8 +204,7 @@ static void remove_seen(const char *name, size_t n)
     assert_int_equal(CALLED(path_unlink_file, .fd = DATA, .path = text(path)), 0);
 }
 
-static void test_listing(void **state)
-{
+static void test_listing(void **state) {
     (void)state;
     tree_dir("data/many");
     for (int i = 0; i < FILES; i++) {
@@ -259,8 +251,7 @@ static void test_listing(void **state)
 
 /* ---- descriptors ---- */
 
-static void test_renumber(void **state)
-{
+static void test_renumber(void **state) {
     (void)state;
     char out[32];
     uint32_t a = box_must_open(DATA, "f", TO_READ, 0, 0), b = box_must_open(DATA, "d/g", TO_READ, 0, 0);
@@ -274,8 +265,7 @@ static void test_renumber(void **state)
     assert_int_equal(box_close(b), 0);
 }
 
-static void test_many_descriptors(void **state)
-{
+static void test_many_descriptors(void **state) {
     (void)state;
     struct wasi *small = wasi_new(world, 8), *before = wasi;
     char host[512];
@@ -299,8 +289,7 @@ static void test_many_descriptors(void **state)
         assert_int_equal(box_close(5 + i), 0);
 }
 
-static void test_preopens(void **state)
-{
+static void test_preopens(void **state) {
     (void)state;
     struct wasi_prestat st = {.type = 9};
     assert_int_equal(CALLED(fd_prestat_get, .fd = DATA, .prestat = &st), 0);
@@ -320,8 +309,7 @@ static void test_preopens(void **state)
     assert_int_equal(wasi_add_dir(wasi, "/tmp", "", true, NULL), ST_INVALID);
 }
 
-static void test_process(void **state)
-{
+static void test_process(void **state) {
     (void)state;
     wasi_set_args(wasi, 3, (const char *const[]){"prog", "", "three"});
     wasi_add_env(wasi, "A=1");
@@ -362,8 +350,7 @@ static void test_process(void **state)
     assert_int_equal(code, 42);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_write_seek),
         cmocka_unit_test(test_flags),

@@ -25,8 +25,7 @@ struct polled {
     uint32_t nout;
 };
 
-static void on_clock(struct polled *p, uint32_t clock, uint64_t timeout, uint16_t flags)
-{
+static void on_clock(struct polled *p, uint32_t clock, uint64_t timeout, uint16_t flags) {
     p->in[p->n] = (struct wasi_subscription){
         .userdata = 1000 + p->n,
         .type = WASI_EVENT_CLOCK,
@@ -35,14 +34,12 @@ static void on_clock(struct polled *p, uint32_t clock, uint64_t timeout, uint16_
     p->n++;
 }
 
-static void on_fd(struct polled *p, uint8_t type, uint32_t fd)
-{
+static void on_fd(struct polled *p, uint8_t type, uint32_t fd) {
     p->in[p->n] = (struct wasi_subscription){.userdata = 1000 + p->n, .type = type, .u.fd = fd};
     p->n++;
 }
 
-static int64_t poll_all(struct polled *p)
-{
+static int64_t poll_all(struct polled *p) {
     uint8_t memory[MAX * (sizeof(struct wasi_subscription) + sizeof(struct wasi_event)) + 1];
     uint8_t *in = memory + 1, *out = in + sizeof p->in;
     memcpy(in, p->in, sizeof p->in);
@@ -59,8 +56,7 @@ static int64_t poll_all(struct polled *p)
     return r;
 }
 
-static void expect_event(const struct polled *p, uint32_t i, uint64_t userdata, uint8_t type, uint16_t error)
-{
+static void expect_event(const struct polled *p, uint32_t i, uint64_t userdata, uint8_t type, uint16_t error) {
     assert_true(i < p->nout);
     assert_int_equal(p->out[i].userdata, userdata);
     assert_int_equal(p->out[i].type, type);
@@ -68,8 +64,7 @@ static void expect_event(const struct polled *p, uint32_t i, uint64_t userdata, 
 }
 
 /* A pipe of which the program has the end that `to_program` says, and the test the other. */
-static uint32_t pipe_to(bool to_program, int *other)
-{
+static uint32_t pipe_to(bool to_program, int *other) {
     char name[32];
     static int n;
     snprintf(name, sizeof name, "data/pipe%d", n++);
@@ -82,8 +77,7 @@ static uint32_t pipe_to(bool to_program, int *other)
     return fd;
 }
 
-static void test_clocks(void **state)
-{
+static void test_clocks(void **state) {
     (void)state;
     uint64_t before = world_now(world, WORLD_MONOTONIC);
     struct polled p = {0};
@@ -119,8 +113,7 @@ static void test_clocks(void **state)
     expect_event(&p, 2, 1002, WASI_EVENT_CLOCK, WASI_EINVAL);
 }
 
-static void test_files_and_pipes(void **state)
-{
+static void test_files_and_pipes(void **state) {
     (void)state;
     int writer, reader;
     uint32_t in = pipe_to(true, &writer), out = pipe_to(false, &reader);
@@ -186,8 +179,7 @@ static void test_files_and_pipes(void **state)
     assert_int_equal(p.nout, MAX);
 }
 
-static void test_unstable_layout(void **state)
-{
+static void test_unstable_layout(void **state) {
     (void)state;
     struct wasi_unstable_subscription in[2] = {
         {.userdata = 7, .type = WASI_EVENT_CLOCK, .u.clock = {.identifier = 99, .id = 1, .timeout = 1}},
@@ -202,15 +194,13 @@ static void test_unstable_layout(void **state)
 
 /* ---- calls that wait ---- */
 
-static void *write_later(void *arg)
-{
+static void *write_later(void *arg) {
     usleep(3000);
     must(write(*(int *)arg, "late", 4) == 4);
     return NULL;
 }
 
-static void test_read_waits(void **state)
-{
+static void test_read_waits(void **state) {
     (void)state;
     int writer;
     char out[16];
@@ -236,8 +226,7 @@ struct drain {
     size_t n;
 };
 
-static void *drain(void *arg)
-{
+static void *drain(void *arg) {
     struct drain *d = arg;
     static char sink[10000];
     ssize_t n;
@@ -246,8 +235,7 @@ static void *drain(void *arg)
     return NULL;
 }
 
-static void test_write_waits_for_all(void **state)
-{
+static void test_write_waits_for_all(void **state) {
     (void)state;
     int reader;
     uint32_t out = pipe_to(false, &reader);
@@ -276,14 +264,12 @@ static void test_write_waits_for_all(void **state)
 
 static atomic_bool stop;
 
-static bool stopping(void *ctx)
-{
+static bool stopping(void *ctx) {
     (void)ctx;
     return atomic_load(&stop);
 }
 
-static void *stop_later(void *arg)
-{
+static void *stop_later(void *arg) {
     (void)arg;
     usleep(2000);
     world->ops->wake(world); /* in vain */
@@ -293,8 +279,7 @@ static void *stop_later(void *arg)
     return NULL;
 }
 
-static void test_stopping(void **state)
-{
+static void test_stopping(void **state) {
     (void)state;
     int writer, reader;
     char out[16];
@@ -324,8 +309,7 @@ static void test_stopping(void **state)
 
 /* ---- sockets ---- */
 
-static void test_sockets(void **state)
-{
+static void test_sockets(void **state) {
     (void)state;
     int s = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_storage name = {.ss_family = AF_UNIX};
@@ -393,8 +377,7 @@ static void test_sockets(void **state)
     assert_string_equal(box_refusals(true), "");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clocks),
         cmocka_unit_test(test_files_and_pipes),

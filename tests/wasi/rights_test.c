@@ -9,16 +9,14 @@
 
 #define R(name) WASI_RIGHT_##name
 
-static struct wasi_fdstat fdstat(uint32_t fd)
-{
+static struct wasi_fdstat fdstat(uint32_t fd) {
     struct wasi_fdstat st;
     assert_int_equal(CALLED(fd_fdstat_get, .fd = fd, .stat = &st), 0);
     return st;
 }
 
 static int64_t open_with(uint32_t dir, const char *path, uint64_t base, uint64_t inheriting, uint32_t oflags,
-                         uint32_t fdflags, uint32_t *fd)
-{
+                         uint32_t fdflags, uint32_t *fd) {
     struct abi_path_open a = {.fd = dir,
                               .path = text(path),
                               .oflags = oflags,
@@ -30,8 +28,7 @@ static int64_t open_with(uint32_t dir, const char *path, uint64_t base, uint64_t
     return r;
 }
 
-static void test_inheritance(void **state)
-{
+static void test_inheritance(void **state) {
     (void)state;
     uint32_t fd, dir;
     struct wasi_fdstat st = fdstat(DATA);
@@ -72,8 +69,7 @@ static void test_inheritance(void **state)
     assert_string_equal(tree_read("data/d/g"), "in d");
 }
 
-static void test_giving_up(void **state)
-{
+static void test_giving_up(void **state) {
     (void)state;
     uint32_t fd = box_must_open(DATA, "f", TO_READ | TO_WRITE, 0, 0);
     char out[16];
@@ -91,8 +87,7 @@ static void test_giving_up(void **state)
     assert_int_equal(box_close(fd), 0);
 }
 
-static void test_read_only_directory(void **state)
-{
+static void test_read_only_directory(void **state) {
     (void)state;
     char out[16];
     /* As programs read: with all rights that reading could need. */
@@ -124,8 +119,7 @@ static void test_read_only_directory(void **state)
     assert_null(strstr(second + 1, "path_create_directory")); /* said once */
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
     uint32_t fd;
     /* Errors of every day are no refusals. */
@@ -156,8 +150,7 @@ static void test_refusals(void **state)
     assert_int_equal(lines, 17);
 }
 
-static void test_no_directory(void **state)
-{
+static void test_no_directory(void **state) {
     (void)state;
     struct wasi *before = wasi;
     wasi = wasi_new(world, 0);
@@ -170,8 +163,7 @@ static void test_no_directory(void **state)
     wasi = before;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_inheritance, box_set_up, box_tear_down),
         cmocka_unit_test_setup_teardown(test_giving_up, box_set_up, box_tear_down),

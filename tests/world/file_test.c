@@ -18,29 +18,25 @@
 static struct world *w;
 #define OP(op, ...) w->ops->op(w, __VA_ARGS__)
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     w = world_os_new();
     tree_new();
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     tree_remove();
     w->ops->free(w);
     return 0;
 }
 
-static struct iovec piece(void *p, size_t n)
-{
+static struct iovec piece(void *p, size_t n) {
     return (struct iovec){p, n};
 }
 
-static void test_file(void **state)
-{
+static void test_file(void **state) {
     (void)state;
     int fd = OP(open, tree_fd(), "file", WORLD_READ | WORLD_WRITE | WORLD_CREATE | WORLD_BENEATH, 0644);
     assert_true(fd > 2);
@@ -102,8 +98,7 @@ static void test_file(void **state)
 }
 
 /* Blocking pipes that somebody else opened, as 0, 1 and 2 are. */
-static void test_pipe(void **state)
-{
+static void test_pipe(void **state) {
     (void)state;
     int p[2];
     assert_int_equal(pipe(p), 0);
@@ -137,8 +132,7 @@ static void test_pipe(void **state)
 }
 
 /* A blocking terminal on 0, as a shell's is. */
-static void test_terminal(void **state)
-{
+static void test_terminal(void **state) {
     (void)state;
     int master = posix_openpt(O_RDWR | O_NOCTTY), saved = dup(0);
     assert_true(master >= 0);
@@ -174,8 +168,7 @@ static void test_terminal(void **state)
     }
 }
 
-static void test_fifo(void **state)
-{
+static void test_fifo(void **state) {
     (void)state;
     assert_int_equal(mkfifoat(tree_fd(), "fifo", 0600), 0);
     assert_int_equal(OP(open, tree_fd(), "fifo", WORLD_WRITE | WORLD_BENEATH, 0), -ENXIO);
@@ -192,8 +185,7 @@ static void test_fifo(void **state)
     OP(close, o);
 }
 
-static void test_socket(void **state)
-{
+static void test_socket(void **state) {
     (void)state;
     int s[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
@@ -236,16 +228,14 @@ struct names {
     char names[64][32];
 };
 
-static bool note_name(void *arg, const struct world_dirent *e)
-{
+static bool note_name(void *arg, const struct world_dirent *e) {
     struct names *l = arg;
     snprintf(l->names[l->n], sizeof l->names[0], "%s", e->name);
     l->cookies[l->n++] = e->next;
     return l->n != l->stop_after;
 }
 
-static void test_read_dir(void **state)
-{
+static void test_read_dir(void **state) {
     (void)state;
     tree_dir("list");
     for (int i = 0; i < 20; i++) {
@@ -268,8 +258,7 @@ static void test_read_dir(void **state)
     OP(close, fd);
 }
 
-static void test_lock_and_map(void **state)
-{
+static void test_lock_and_map(void **state) {
     (void)state;
     int a = OP(open, tree_fd(), "locked", WORLD_READ | WORLD_WRITE | WORLD_CREATE, 0644);
     int b = OP(open, tree_fd(), "locked", WORLD_READ | WORLD_WRITE, 0644);
@@ -288,8 +277,7 @@ static void test_lock_and_map(void **state)
     OP(close, b);
 }
 
-static void test_clocks_and_entropy(void **state)
-{
+static void test_clocks_and_entropy(void **state) {
     (void)state;
     for (enum world_clock c = WORLD_REALTIME; c <= WORLD_THREAD_CPU; c++) {
         uint64_t a, b, resolution;
@@ -305,8 +293,7 @@ static void test_clocks_and_entropy(void **state)
     assert_memory_not_equal(x, y, sizeof x);
 }
 
-static void test_stdio_is_left_alone(void **state)
-{
+static void test_stdio_is_left_alone(void **state) {
     (void)state;
     uint32_t flags;
     for (int fd = 0; fd <= 2; fd++) {
@@ -320,8 +307,7 @@ static void test_stdio_is_left_alone(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_pipe),

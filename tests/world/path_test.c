@@ -20,8 +20,7 @@
 static struct world *kernel, *walker;
 static int in; /* the directory that nothing may leave */
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     kernel = world_os_new();
     walker = world_os_new();
@@ -58,8 +57,7 @@ static int set_up(void **state)
     return in < 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     close(in);
     tree_remove();
@@ -69,8 +67,7 @@ static int tear_down(void **state)
 }
 
 /* What opening gives: an error, or the inode. */
-static int64_t look(struct world *w, const char *path, uint32_t flags)
-{
+static int64_t look(struct world *w, const char *path, uint32_t flags) {
     int fd = w->ops->open(w, in, path, flags | WORLD_BENEATH, 0644);
     if (fd < 0)
         return fd;
@@ -80,8 +77,7 @@ static int64_t look(struct world *w, const char *path, uint32_t flags)
     return (int64_t)st.ino;
 }
 
-static int64_t inode(const char *path)
-{
+static int64_t inode(const char *path) {
     struct stat st;
     must(fstatat(in, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
     return (int64_t)st.st_ino;
@@ -166,8 +162,7 @@ static const uint32_t opens[] = {
     WORLD_PATH | WORLD_DIRECTORY_ONLY,
 };
 
-static void test_kernel_and_walk_agree(void **state)
-{
+static void test_kernel_and_walk_agree(void **state) {
     (void)state;
     unsigned opened = 0, refused = 0;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
@@ -183,8 +178,7 @@ static void test_kernel_and_walk_agree(void **state)
     assert_true(refused > 100);
 }
 
-static void test_expected(void **state)
-{
+static void test_expected(void **state) {
     (void)state;
     static const struct {
         const char *path;
@@ -217,8 +211,7 @@ static void test_expected(void **state)
     assert_int_equal(look(walker, "a/b/../..", WORLD_READ), inode("."));
 }
 
-static void test_create_through_link(void **state)
-{
+static void test_create_through_link(void **state) {
     (void)state;
     struct world *const both[] = {kernel, walker};
     for (int i = 0; i < 2; i++) {
@@ -231,8 +224,7 @@ static void test_create_through_link(void **state)
 }
 
 /* A path as long as it may be, of directories, links and dots. */
-static void test_long(void **state)
-{
+static void test_long(void **state) {
     (void)state;
     char path[4096];
     size_t n = 0;
@@ -255,8 +247,7 @@ static void test_long(void **state)
 
 /* ---- operations on names ---- */
 
-static void operations(struct world *w)
-{
+static void operations(struct world *w) {
     const struct world_ops *o = w->ops;
     const uint32_t b = WORLD_BENEATH;
     struct world_stat st;
@@ -347,14 +338,12 @@ static void operations(struct world *w)
     assert_string_equal(tree_read("in/f"), "in f");
 }
 
-static void test_operations_kernel(void **state)
-{
+static void test_operations_kernel(void **state) {
     (void)state;
     operations(kernel);
 }
 
-static void test_operations_walk(void **state)
-{
+static void test_operations_walk(void **state) {
     (void)state;
     operations(walker);
 }
@@ -364,8 +353,7 @@ static void test_operations_walk(void **state)
 static atomic_bool racing;
 
 /* Makes `in/r/x` now a directory, now a link out; and moves `in/r/y/z` between inside and outside. */
-static void *rename_all_the_time(void *arg)
-{
+static void *rename_all_the_time(void *arg) {
     (void)arg;
     while (atomic_load(&racing)) {
         must(renameat2(in, "r/x", in, "r/link", 2 /* RENAME_EXCHANGE */) == 0);
@@ -376,8 +364,7 @@ static void *rename_all_the_time(void *arg)
 }
 
 /* Is what we got the file outside, or its directory? */
-static void expect_inside(struct world *w, int fd, uint64_t secret, uint64_t out)
-{
+static void expect_inside(struct world *w, int fd, uint64_t secret, uint64_t out) {
     if (fd < 0) {
         assert_true(fd == -EPERM || fd == -ENOENT || fd == -ENOTDIR);
         return;
@@ -389,8 +376,7 @@ static void expect_inside(struct world *w, int fd, uint64_t secret, uint64_t out
     w->ops->close(w, fd);
 }
 
-static void race(struct world *w)
-{
+static void race(struct world *w) {
     struct stat secret, out, root;
     must(fstatat(tree_fd(), "out/secret", &secret, 0) == 0);
     must(fstatat(tree_fd(), "out", &out, 0) == 0);
@@ -423,8 +409,7 @@ static void race(struct world *w)
     assert_string_equal(tree_read("out/secret"), "secret");
 }
 
-static void test_race(void **state)
-{
+static void test_race(void **state) {
     (void)state;
     tree_dir("in/r");
     tree_dir("in/r/real");
@@ -442,8 +427,7 @@ static void test_race(void **state)
     pthread_join(thread, NULL);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernel_and_walk_agree),
         cmocka_unit_test(test_expected),

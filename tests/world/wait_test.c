@@ -18,15 +18,13 @@
 static struct world *w;
 #define OP(op, ...) w->ops->op(w, __VA_ARGS__)
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     w = world_os_new();
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     w->ops->free(w);
     return 0;
@@ -34,13 +32,11 @@ static int tear_down(void **state)
 
 enum { MS = 1000000 };
 
-static uint64_t in_ms(uint64_t ms)
-{
+static uint64_t in_ms(uint64_t ms) {
     return world_now(w, WORLD_MONOTONIC) + ms * MS;
 }
 
-static void test_timer(void **state)
-{
+static void test_timer(void **state) {
     (void)state;
     uint64_t deadline = in_ms(5);
     assert_int_equal(OP(wait, NULL, 0, deadline), 0);
@@ -48,8 +44,7 @@ static void test_timer(void **state)
     assert_int_equal(OP(wait, NULL, 0, 0), 0); /* long past */
 }
 
-static void test_pipes(void **state)
-{
+static void test_pipes(void **state) {
     (void)state;
     int p[2], q[2];
     assert_int_equal(pipe(p), 0);
@@ -78,8 +73,7 @@ static void test_pipes(void **state)
     close(q[1]);
 }
 
-static void test_many(void **state)
-{
+static void test_many(void **state) {
     (void)state;
     struct world_poll polls[200];
     int ends[200];
@@ -100,8 +94,7 @@ static void test_many(void **state)
     }
 }
 
-static void test_regular_file_is_ready(void **state)
-{
+static void test_regular_file_is_ready(void **state) {
     (void)state;
     tree_new();
     tree_file("f", "12345");
@@ -115,8 +108,7 @@ static void test_regular_file_is_ready(void **state)
     tree_remove();
 }
 
-static void test_wake_is_sticky(void **state)
-{
+static void test_wake_is_sticky(void **state) {
     (void)state;
     w->ops->wake(w);
     w->ops->wake(w);
@@ -126,16 +118,14 @@ static void test_wake_is_sticky(void **state)
     assert_true(world_now(w, WORLD_MONOTONIC) >= deadline);
 }
 
-static void *wake_soon(void *arg)
-{
+static void *wake_soon(void *arg) {
     (void)arg;
     usleep(2000);
     w->ops->wake(w);
     return NULL;
 }
 
-static void test_wake_from_thread(void **state)
-{
+static void test_wake_from_thread(void **state) {
     (void)state;
     int p[2];
     assert_int_equal(pipe(p), 0);
@@ -148,14 +138,12 @@ static void test_wake_from_thread(void **state)
     close(p[1]);
 }
 
-static void on_alarm(int sig)
-{
+static void on_alarm(int sig) {
     (void)sig;
     w->ops->wake(w);
 }
 
-static void test_wake_from_signal(void **state)
-{
+static void test_wake_from_signal(void **state) {
     (void)state;
     struct sigaction sa = {.sa_handler = on_alarm}, before;
     assert_int_equal(sigaction(SIGUSR1, &sa, &before), 0);
@@ -164,8 +152,7 @@ static void test_wake_from_signal(void **state)
     sigaction(SIGUSR1, &before, NULL);
 }
 
-static void test_accept(void **state)
-{
+static void test_accept(void **state) {
     (void)state;
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
     /* bound to a name that the kernel chooses */
@@ -193,13 +180,11 @@ static void test_accept(void **state)
 
 /* ---- workers ---- */
 
-static void count(void *arg)
-{
+static void count(void *arg) {
     atomic_fetch_add((atomic_int *)arg, 1);
 }
 
-static void test_worker(void **state)
-{
+static void test_worker(void **state) {
     (void)state;
     atomic_int runs = 0;
     struct world_worker *k = OP(worker_new, count, &runs, 0);
@@ -220,8 +205,7 @@ static void test_worker(void **state)
     assert_int_equal(runs, before + 1);
 }
 
-static void test_worker_period(void **state)
-{
+static void test_worker_period(void **state) {
     (void)state;
     atomic_int runs = 0;
     struct world_worker *k = OP(worker_new, count, &runs, 1);
@@ -235,14 +219,12 @@ struct slot {
     atomic_int written, seen;
 };
 
-static void see(void *arg)
-{
+static void see(void *arg) {
     struct slot *s = arg;
     atomic_store(&s->seen, atomic_load(&s->written));
 }
 
-static void test_worker_sees_what_was_before_the_kick(void **state)
-{
+static void test_worker_sees_what_was_before_the_kick(void **state) {
     (void)state;
     struct slot s = {0, 0};
     struct world_worker *k = OP(worker_new, see, &s, 0);
@@ -264,8 +246,7 @@ struct gate {
     int entered[2], leave[2];
 };
 
-static void run_through_gate(void *arg)
-{
+static void run_through_gate(void *arg) {
     struct gate *g = arg;
     char byte = 0;
     atomic_fetch_add(&g->runs, 1);
@@ -273,8 +254,7 @@ static void run_through_gate(void *arg)
     must(read(g->leave[0], &byte, 1) == 1);
 }
 
-static void test_kick_while_running(void **state)
-{
+static void test_kick_while_running(void **state) {
     (void)state;
     struct gate g = {0};
     assert_int_equal(pipe(g.entered), 0);
@@ -295,8 +275,7 @@ static void test_kick_while_running(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timer),
         cmocka_unit_test(test_pipes),

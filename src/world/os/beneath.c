@@ -31,14 +31,12 @@ struct walk {
     int dirs[DEPTH_MAX + 1];
 };
 
-static int top(const struct walk *k)
-{
+static int top(const struct walk *k) {
     return k->dirs[k->depth - 1];
 }
 
 /* Puts what the link `name` says in front of the rest. `r`: why it was looked at, the answer when it is no link. */
-static int follow(struct walk *k, const char *name, const char *rest, int r)
-{
+static int follow(struct walk *k, const char *name, const char *rest, int r) {
     char target[PATH_MAX];
     ssize_t n = readlinkat(top(k), name, target, sizeof target);
     if (n < 0)
@@ -62,8 +60,7 @@ static int follow(struct walk *k, const char *name, const char *rest, int r)
     return 0;
 }
 
-static int go_up(struct walk *k)
-{
+static int go_up(struct walk *k) {
     if (k->depth == 1)
         return -EPERM;
     close(top(k));
@@ -71,8 +68,7 @@ static int go_up(struct walk *k)
     return 0;
 }
 
-static int go_down(struct walk *k, const char *name, const char *rest)
-{
+static int go_down(struct walk *k, const char *name, const char *rest) {
     int fd = openat(top(k), name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOTDIR || errno == ELOOP ? follow(k, name, rest, -ENOTDIR) : -errno;
@@ -86,8 +82,7 @@ static int go_down(struct walk *k, const char *name, const char *rest)
 }
 
 /* Opens the last component. The handle, or -errno, or 0 after setting k->rest when it was a link to follow. */
-static int open_last(struct walk *k, const char *name, const char *rest, int oflags, uint32_t mode)
-{
+static int open_last(struct walk *k, const char *name, const char *rest, int oflags, uint32_t mode) {
     bool may_follow = !(oflags & O_NOFOLLOW) && (oflags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
     if (rest[0] == '/') { /* `name/` is `name/.` */
         if (oflags & O_CREAT)
@@ -108,8 +103,7 @@ static int open_last(struct walk *k, const char *name, const char *rest, int ofl
     return fd;
 }
 
-static int walk(int dir, const char *path, int oflags, uint32_t mode)
-{
+static int walk(int dir, const char *path, int oflags, uint32_t mode) {
     struct walk k; /* 20 KiB, of which only what is used is touched */
     size_t size = strlen(path) + 1;
     if (size > PATH_MAX)
@@ -155,8 +149,7 @@ static int walk(int dir, const char *path, int oflags, uint32_t mode)
     return r;
 }
 
-int os_open_beneath(struct os *os, int dir, const char *path, int oflags, uint32_t mode)
-{
+int os_open_beneath(struct os *os, int dir, const char *path, int oflags, uint32_t mode) {
     must(dir >= 0);
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(oflags | O_CLOEXEC),

@@ -24,8 +24,7 @@
 /* ---- reading and writing ---- */
 
 /* Opens the terminal on `fd` once more, for ourselves. */
-static bool open_again(struct os *os, int fd)
-{
+static bool open_again(struct os *os, int fd) {
     int none = -1;
     if (atomic_load(&os->tty[fd]) < 0) {
         char path[32];
@@ -37,8 +36,7 @@ static bool open_again(struct os *os, int fd)
     return atomic_load(&os->tty[fd]) >= 0;
 }
 
-static enum access access_look(struct os *os, int fd)
-{
+static enum access access_look(struct os *os, int fd) {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return ACCESS_DIRECT; /* the call itself will say what is wrong */
@@ -58,8 +56,7 @@ static enum access access_look(struct os *os, int fd)
     return a;
 }
 
-static enum access access_of(struct os *os, int fd)
-{
+static enum access access_of(struct os *os, int fd) {
     if (LIKELY((unsigned)fd < ACCESS_FDS)) {
         uint8_t a = atomic_load_explicit(&os->access[fd], memory_order_relaxed);
         if (LIKELY(a != ACCESS_UNKNOWN))
@@ -68,21 +65,18 @@ static enum access access_of(struct os *os, int fd)
     return access_look(os, fd);
 }
 
-static void access_forget(struct os *os, int fd)
-{
+static void access_forget(struct os *os, int fd) {
     if ((unsigned)fd < ACCESS_FDS)
         atomic_store_explicit(&os->access[fd], ACCESS_UNKNOWN, memory_order_relaxed);
 }
 
-static bool ready(int fd, short events)
-{
+static bool ready(int fd, short events) {
     struct pollfd p = {.fd = fd, .events = events};
     return poll(&p, 1, 0) > 0;
 }
 
 /* The start of a gathered write that cannot wait where one page of room is promised. */
-static struct iovec first_page(const struct iovec *iov, int n)
-{
+static struct iovec first_page(const struct iovec *iov, int n) {
     while (n > 1 && iov->iov_len == 0)
         iov++, n--;
     struct iovec one = n > 0 ? *iov : (struct iovec){NULL, 0};
@@ -91,8 +85,7 @@ static struct iovec first_page(const struct iovec *iov, int n)
     return one;
 }
 
-static int64_t read_careful(struct os *os, enum access a, int fd, const struct iovec *iov, int n)
-{
+static int64_t read_careful(struct os *os, enum access a, int fd, const struct iovec *iov, int n) {
     if (a == ACCESS_SOCKET) {
         struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
         ssize_t r = recvmsg(fd, &m, MSG_DONTWAIT);
@@ -112,8 +105,7 @@ static int64_t read_careful(struct os *os, enum access a, int fd, const struct i
     return r < 0 ? -errno : r;
 }
 
-static int64_t write_careful(struct os *os, enum access a, int fd, const struct iovec *iov, int n)
-{
+static int64_t write_careful(struct os *os, enum access a, int fd, const struct iovec *iov, int n) {
     if (a == ACCESS_SOCKET)
         return os_send(&os->world, fd, iov, n);
     if (a == ACCESS_PIPE && !atomic_load_explicit(&os->no_pipe_nowait, memory_order_relaxed)) {
@@ -133,8 +125,7 @@ static int64_t write_careful(struct os *os, enum access a, int fd, const struct 
     return r < 0 ? -errno : r;
 }
 
-int64_t os_readv(struct world *w, int fd, const struct iovec *iov, int n)
-{
+int64_t os_readv(struct world *w, int fd, const struct iovec *iov, int n) {
     enum access a = access_of(os_of(w), fd);
     if (UNLIKELY(a != ACCESS_DIRECT))
         return read_careful(os_of(w), a, fd, iov, n);
@@ -142,8 +133,7 @@ int64_t os_readv(struct world *w, int fd, const struct iovec *iov, int n)
     return r < 0 ? -errno : r;
 }
 
-int64_t os_writev(struct world *w, int fd, const struct iovec *iov, int n)
-{
+int64_t os_writev(struct world *w, int fd, const struct iovec *iov, int n) {
     enum access a = access_of(os_of(w), fd);
     if (UNLIKELY(a != ACCESS_DIRECT))
         return write_careful(os_of(w), a, fd, iov, n);
@@ -151,8 +141,7 @@ int64_t os_writev(struct world *w, int fd, const struct iovec *iov, int n)
     return r < 0 ? -errno : r;
 }
 
-int64_t os_preadv(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset)
-{
+int64_t os_preadv(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
     (void)w;
     if (offset > INT64_MAX)
         return -EINVAL;
@@ -160,8 +149,7 @@ int64_t os_preadv(struct world *w, int fd, const struct iovec *iov, int n, uint6
     return r < 0 ? -errno : r;
 }
 
-int64_t os_pwritev(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset)
-{
+int64_t os_pwritev(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
     (void)w;
     if (offset > INT64_MAX)
         return -EINVAL;
@@ -169,8 +157,7 @@ int64_t os_pwritev(struct world *w, int fd, const struct iovec *iov, int n, uint
     return r < 0 ? -errno : r;
 }
 
-int64_t os_seek(struct world *w, int fd, int64_t offset, int whence)
-{
+int64_t os_seek(struct world *w, int fd, int64_t offset, int whence) {
     (void)w;
     off_t r = lseek(fd, offset, whence);
     return r < 0 ? -errno : r;
@@ -178,8 +165,7 @@ int64_t os_seek(struct world *w, int fd, int64_t offset, int whence)
 
 /* ---- the descriptor itself ---- */
 
-int os_close(struct world *w, int fd)
-{
+int os_close(struct world *w, int fd) {
     if (fd >= 0 && fd <= 2)
         return -EPERM;
     access_forget(os_of(w), fd); /* before the number can be given to somebody else */
@@ -187,8 +173,7 @@ int os_close(struct world *w, int fd)
     return r != 0 && errno != EINTR ? -errno : 0; /* on Linux it is closed in any case */
 }
 
-int os_dup(struct world *w, int fd)
-{
+int os_dup(struct world *w, int fd) {
     (void)w;
     return os_result(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
@@ -201,8 +186,7 @@ static const struct {
     {WORLD_DSYNC, O_DSYNC},   {WORLD_RSYNC, O_RSYNC},
 };
 
-int os_get_flags(struct world *w, int fd, uint32_t *flags)
-{
+int os_get_flags(struct world *w, int fd, uint32_t *flags) {
     (void)w;
     int fl = fcntl(fd, F_GETFL);
     if (fl < 0)
@@ -217,8 +201,7 @@ int os_get_flags(struct world *w, int fd, uint32_t *flags)
     return 0;
 }
 
-int os_set_flags(struct world *w, int fd, uint32_t flags)
-{
+int os_set_flags(struct world *w, int fd, uint32_t flags) {
     (void)w;
     int fl = fcntl(fd, F_GETFL);
     if (fl < 0)
@@ -238,14 +221,12 @@ int os_set_flags(struct world *w, int fd, uint32_t flags)
 
 /* ---- attributes and contents ---- */
 
-static uint64_t nanoseconds(const struct timespec *ts)
-{
+static uint64_t nanoseconds(const struct timespec *ts) {
     /* Before 1970 is before what a guest can express. */
     return ts->tv_sec < 0 ? 0 : (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
 }
 
-void os_stat_fill(struct world_stat *out, const struct stat *st)
-{
+void os_stat_fill(struct world_stat *out, const struct stat *st) {
     *out = (struct world_stat){
         .dev = st->st_dev,
         .ino = st->st_ino,
@@ -258,8 +239,7 @@ void os_stat_fill(struct world_stat *out, const struct stat *st)
     };
 }
 
-int os_stat(struct world *w, int fd, struct world_stat *out)
-{
+int os_stat(struct world *w, int fd, struct world_stat *out) {
     (void)w;
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -278,38 +258,33 @@ int os_stat(struct world *w, int fd, struct world_stat *out)
     return 0;
 }
 
-int os_set_size(struct world *w, int fd, uint64_t size)
-{
+int os_set_size(struct world *w, int fd, uint64_t size) {
     (void)w;
     if (size > INT64_MAX)
         return -EINVAL;
     return os_result(ftruncate(fd, (off_t)size));
 }
 
-int os_allocate(struct world *w, int fd, uint64_t offset, uint64_t size)
-{
+int os_allocate(struct world *w, int fd, uint64_t offset, uint64_t size) {
     (void)w;
     if (offset > INT64_MAX || size > INT64_MAX)
         return -EFBIG;
     return -posix_fallocate(fd, (off_t)offset, (off_t)size);
 }
 
-int os_advise(struct world *w, int fd, uint64_t offset, uint64_t size, int advice)
-{
+int os_advise(struct world *w, int fd, uint64_t offset, uint64_t size, int advice) {
     (void)w;
     if (offset > INT64_MAX || size > INT64_MAX)
         return -EINVAL;
     return -posix_fadvise(fd, (off_t)offset, (off_t)size, advice);
 }
 
-int os_sync(struct world *w, int fd, bool data_only)
-{
+int os_sync(struct world *w, int fd, bool data_only) {
     (void)w;
     return os_result(data_only ? fdatasync(fd) : fsync(fd));
 }
 
-static struct timespec time_of(uint64_t ns, bool set, bool now)
-{
+static struct timespec time_of(uint64_t ns, bool set, bool now) {
     if (now)
         return (struct timespec){.tv_nsec = UTIME_NOW};
     if (!set)
@@ -317,14 +292,12 @@ static struct timespec time_of(uint64_t ns, bool set, bool now)
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 }
 
-void os_times_fill(struct timespec ts[2], uint64_t atim, uint64_t mtim, uint32_t which)
-{
+void os_times_fill(struct timespec ts[2], uint64_t atim, uint64_t mtim, uint32_t which) {
     ts[0] = time_of(atim, which & WORLD_ATIM, which & WORLD_ATIM_NOW);
     ts[1] = time_of(mtim, which & WORLD_MTIM, which & WORLD_MTIM_NOW);
 }
 
-int os_set_times(struct world *w, int fd, uint64_t atim, uint64_t mtim, uint32_t which)
-{
+int os_set_times(struct world *w, int fd, uint64_t atim, uint64_t mtim, uint32_t which) {
     (void)w;
     struct timespec ts[2];
     os_times_fill(ts, atim, mtim, which);
@@ -340,8 +313,8 @@ struct dirent_head {
     char name[];
 };
 
-int os_read_dir(struct world *w, int fd, uint64_t cookie, bool (*each)(void *, const struct world_dirent *), void *arg)
-{
+int os_read_dir(struct world *w, int fd, uint64_t cookie, bool (*each)(void *, const struct world_dirent *),
+                void *arg) {
     (void)w;
     if (cookie > INT64_MAX)
         return -EINVAL;
@@ -369,14 +342,12 @@ int os_read_dir(struct world *w, int fd, uint64_t cookie, bool (*each)(void *, c
     }
 }
 
-int os_lock(struct world *w, int fd, bool exclusive)
-{
+int os_lock(struct world *w, int fd, bool exclusive) {
     (void)w;
     return os_result(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
 }
 
-int os_map(struct world *w, int fd, uint64_t size, bool writable, void **out)
-{
+int os_map(struct world *w, int fd, uint64_t size, bool writable, void **out) {
     (void)w;
     void *p = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
@@ -385,14 +356,12 @@ int os_map(struct world *w, int fd, uint64_t size, bool writable, void **out)
     return 0;
 }
 
-int os_unmap(struct world *w, void *p, uint64_t size)
-{
+int os_unmap(struct world *w, void *p, uint64_t size) {
     (void)w;
     return os_result(munmap(p, size));
 }
 
-int os_sync_map(struct world *w, void *p, uint64_t size)
-{
+int os_sync_map(struct world *w, void *p, uint64_t size) {
     (void)w;
     return os_result(msync(p, size, MS_SYNC));
 }

@@ -29,8 +29,7 @@ struct os {
     _Atomic uint8_t *access;    /* enum access by descriptor; pages appear when touched */
 };
 
-static inline struct os *os_of(struct world *w)
-{
+static inline struct os *os_of(struct world *w) {
     return (struct os *)w; /* `world` is the first member */
 }
 

@@ -11,8 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int os_result(int r)
-{
+int os_result(int r) {
     return r == -1 ? -errno : r;
 }
 
@@ -23,13 +22,11 @@ static const clockid_t clocks[] = {
     [WORLD_THREAD_CPU] = CLOCK_THREAD_CPUTIME_ID,
 };
 
-static uint64_t nanoseconds(const struct timespec *ts)
-{
+static uint64_t nanoseconds(const struct timespec *ts) {
     return (uint64_t)ts->tv_sec * 1000000000u + (uint64_t)ts->tv_nsec;
 }
 
-static int os_clock(struct world *w, enum world_clock c, uint64_t *ns)
-{
+static int os_clock(struct world *w, enum world_clock c, uint64_t *ns) {
     (void)w;
     struct timespec ts;
     if (clock_gettime(clocks[c], &ts) != 0)
@@ -38,8 +35,7 @@ static int os_clock(struct world *w, enum world_clock c, uint64_t *ns)
     return 0;
 }
 
-static int os_clock_resolution(struct world *w, enum world_clock c, uint64_t *ns)
-{
+static int os_clock_resolution(struct world *w, enum world_clock c, uint64_t *ns) {
     (void)w;
     struct timespec ts;
     if (clock_getres(clocks[c], &ts) != 0)
@@ -48,8 +44,7 @@ static int os_clock_resolution(struct world *w, enum world_clock c, uint64_t *ns
     return 0;
 }
 
-static int os_entropy(struct world *w, void *p, size_t n)
-{
+static int os_entropy(struct world *w, void *p, size_t n) {
     (void)w;
     uint8_t *at = p;
     while (n > 0) {
@@ -64,8 +59,7 @@ static int os_entropy(struct world *w, void *p, size_t n)
     return 0;
 }
 
-enum world_filetype os_filetype(uint32_t mode)
-{
+enum world_filetype os_filetype(uint32_t mode) {
     switch (mode & S_IFMT) {
     case S_IFBLK: return WORLD_BLOCK_DEVICE;
     case S_IFCHR: return WORLD_CHAR_DEVICE;
@@ -78,8 +72,7 @@ enum world_filetype os_filetype(uint32_t mode)
     }
 }
 
-static void os_free(struct world *w)
-{
+static void os_free(struct world *w) {
     struct os *os = os_of(w);
     close(os->wake_fd);
     for (int i = 0; i < 3; i++)
@@ -137,8 +130,7 @@ static const struct world_ops ops = {
 };
 
 /* Someone who handles SIGPIPE has reasons; but its default would end us where -EPIPE is the answer. */
-static void ignore_sigpipe(void)
-{
+static void ignore_sigpipe(void) {
     struct sigaction sa;
     if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL) {
         sa.sa_handler = SIG_IGN;
@@ -146,8 +138,7 @@ static void ignore_sigpipe(void)
     }
 }
 
-struct world *world_os_new(void)
-{
+struct world *world_os_new(void) {
     struct os *os = mem_zalloc(sizeof *os);
     os->world.ops = &ops;
     for (int i = 0; i < 3; i++)
@@ -160,7 +151,6 @@ struct world *world_os_new(void)
     return &os->world;
 }
 
-void world_os_use_openat2(struct world *w, bool use)
-{
+void world_os_use_openat2(struct world *w, bool use) {
     atomic_store(&os_of(w)->no_openat2, !use);
 }

@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int open_flags(uint32_t flags)
-{
+static int open_flags(uint32_t flags) {
     int o = O_CLOEXEC | O_NOCTTY;
     if (flags & WORLD_PATH)
         o |= O_PATH;
@@ -36,15 +35,13 @@ static int open_flags(uint32_t flags)
     return o;
 }
 
-static int open_any(struct os *os, int dir, const char *path, int oflags, uint32_t mode, bool beneath)
-{
+static int open_any(struct os *os, int dir, const char *path, int oflags, uint32_t mode, bool beneath) {
     if (beneath)
         return os_open_beneath(os, dir, path, oflags, mode);
     return os_result(openat(dir, path, oflags | O_CLOEXEC, mode));
 }
 
-int os_open(struct world *w, int dir, const char *path, uint32_t flags, uint32_t mode)
-{
+int os_open(struct world *w, int dir, const char *path, uint32_t flags, uint32_t mode) {
     return open_any(os_of(w), dir, path, open_flags(flags), mode, flags & WORLD_BENEATH);
 }
 
@@ -56,20 +53,17 @@ struct place {
     const char *name; /* last component, with the slashes behind it; the whole path when it may go anywhere */
 };
 
-static void place_close(struct place *p)
-{
+static void place_close(struct place *p) {
     if (p->owned)
         close(p->dir);
 }
 
-static bool is_dots(const char *name, size_t n)
-{
+static bool is_dots(const char *name, size_t n) {
     return (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.');
 }
 
 /* Finds the place of `path` below `dir`. */
-static int place_open(struct os *os, int dir, const char *path, uint32_t flags, struct place *out)
-{
+static int place_open(struct os *os, int dir, const char *path, uint32_t flags, struct place *out) {
     *out = (struct place){.dir = dir, .name = path};
     if (!(flags & WORLD_BENEATH))
         return 0;
@@ -107,8 +101,7 @@ static int place_open(struct os *os, int dir, const char *path, uint32_t flags, 
     return 0;
 }
 
-static bool ends_in_slash(const char *path)
-{
+static bool ends_in_slash(const char *path) {
     size_t n = strlen(path);
     return n > 0 && path[n - 1] == '/';
 }
@@ -118,16 +111,14 @@ struct handle_path {
     char text[32];
 };
 
-static const char *handle_path(struct handle_path *p, int fd)
-{
+static const char *handle_path(struct handle_path *p, int fd) {
     snprintf(p->text, sizeof p->text, "/proc/self/fd/%d", fd);
     return p->text;
 }
 
 /* ---- operations ---- */
 
-int os_stat_at(struct world *w, int dir, const char *path, uint32_t flags, struct world_stat *out)
-{
+int os_stat_at(struct world *w, int dir, const char *path, uint32_t flags, struct world_stat *out) {
     struct stat st;
     bool nofollow = flags & WORLD_NOFOLLOW && !ends_in_slash(path);
     if (!(flags & WORLD_BENEATH)) {
@@ -156,8 +147,7 @@ int os_stat_at(struct world *w, int dir, const char *path, uint32_t flags, struc
 }
 
 int os_set_times_at(struct world *w, int dir, const char *path, uint32_t flags, uint64_t atim, uint64_t mtim,
-                    uint32_t which)
-{
+                    uint32_t which) {
     struct timespec ts[2];
     os_times_fill(ts, atim, mtim, which);
     bool nofollow = flags & WORLD_NOFOLLOW && !ends_in_slash(path);
@@ -180,8 +170,7 @@ int os_set_times_at(struct world *w, int dir, const char *path, uint32_t flags, 
     return r;
 }
 
-int os_make_dir(struct world *w, int dir, const char *path, uint32_t flags, uint32_t mode)
-{
+int os_make_dir(struct world *w, int dir, const char *path, uint32_t flags, uint32_t mode) {
     struct place p;
     int r = place_open(os_of(w), dir, path, flags, &p);
     if (r == 0)
@@ -190,8 +179,7 @@ int os_make_dir(struct world *w, int dir, const char *path, uint32_t flags, uint
     return r;
 }
 
-int os_remove(struct world *w, int dir, const char *path, uint32_t flags, bool directory)
-{
+int os_remove(struct world *w, int dir, const char *path, uint32_t flags, bool directory) {
     struct place p;
     int r = place_open(os_of(w), dir, path, flags, &p);
     if (r == 0)
@@ -200,8 +188,7 @@ int os_remove(struct world *w, int dir, const char *path, uint32_t flags, bool d
     return r;
 }
 
-int os_rename(struct world *w, int dir, const char *path, int to_dir, const char *to, uint32_t flags)
-{
+int os_rename(struct world *w, int dir, const char *path, int to_dir, const char *to, uint32_t flags) {
     struct place a, b = {0};
     int r = place_open(os_of(w), dir, path, flags, &a);
     if (r == 0)
@@ -213,8 +200,7 @@ int os_rename(struct world *w, int dir, const char *path, int to_dir, const char
     return r;
 }
 
-int os_link(struct world *w, int dir, const char *path, int to_dir, const char *to, uint32_t flags)
-{
+int os_link(struct world *w, int dir, const char *path, int to_dir, const char *to, uint32_t flags) {
     struct os *os = os_of(w);
     bool nofollow = flags & WORLD_NOFOLLOW;
     if (!(flags & WORLD_BENEATH))
@@ -243,8 +229,7 @@ done:
     return r;
 }
 
-int os_symlink(struct world *w, const char *target, int dir, const char *path, uint32_t flags)
-{
+int os_symlink(struct world *w, const char *target, int dir, const char *path, uint32_t flags) {
     struct place p;
     int r = place_open(os_of(w), dir, path, flags, &p);
     if (r == 0)
@@ -253,8 +238,7 @@ int os_symlink(struct world *w, const char *target, int dir, const char *path, u
     return r;
 }
 
-int64_t os_read_link(struct world *w, int dir, const char *path, uint32_t flags, char *out, size_t cap)
-{
+int64_t os_read_link(struct world *w, int dir, const char *path, uint32_t flags, char *out, size_t cap) {
     struct place p;
     if (flags & WORLD_BENEATH && ends_in_slash(path)) {
         int fd = os_open_beneath(os_of(w), dir, path, O_PATH | O_DIRECTORY, 0);

@@ -17,8 +17,7 @@
 
 /* ---- sockets ---- */
 
-int os_accept(struct world *w, int fd, uint32_t flags)
-{
+int os_accept(struct world *w, int fd, uint32_t flags) {
     (void)w;
     (void)flags; /* what we accept never waits */
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -30,8 +29,7 @@ int os_accept(struct world *w, int fd, uint32_t flags)
     return os_result(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
-int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags)
-{
+int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags) {
     (void)w;
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
     ssize_t r = recvmsg(fd, &m, MSG_DONTWAIT | (*flags & WORLD_RECV_PEEK ? MSG_PEEK : 0));
@@ -41,16 +39,14 @@ int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_
     return r;
 }
 
-int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n)
-{
+int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n) {
     (void)w;
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
     ssize_t r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     return r < 0 ? -errno : r;
 }
 
-int os_shutdown(struct world *w, int fd, uint32_t how)
-{
+int os_shutdown(struct world *w, int fd, uint32_t how) {
     (void)w;
     if (how != WORLD_SHUT_RD && how != WORLD_SHUT_WR && how != (WORLD_SHUT_RD | WORLD_SHUT_WR))
         return -EINVAL;
@@ -62,8 +58,7 @@ int os_shutdown(struct world *w, int fd, uint32_t how)
 enum { POLLS_INLINE = 64 };
 
 /* What can be read at once, where the kernel tells. */
-static uint64_t readable_bytes(int fd)
-{
+static uint64_t readable_bytes(int fd) {
     struct stat st;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         off_t at = lseek(fd, 0, SEEK_CUR);
@@ -73,8 +68,7 @@ static uint64_t readable_bytes(int fd)
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint64_t)n : 0;
 }
 
-static int collect(struct world_poll *polls, const struct pollfd *p, int n)
-{
+static int collect(struct world_poll *polls, const struct pollfd *p, int n) {
     int held = 0;
     for (int i = 0; i < n; i++) {
         short r = p[i].revents;
@@ -94,8 +88,7 @@ static int collect(struct world_poll *polls, const struct pollfd *p, int n)
     return held;
 }
 
-static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns)
-{
+static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns) {
     for (;;) {
         struct timespec left, *timeout = NULL;
         if (deadline_ns != UINT64_MAX) {
@@ -114,8 +107,7 @@ static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns)
     }
 }
 
-int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns)
-{
+int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     struct os *os = os_of(w);
     struct pollfd inlined[POLLS_INLINE + 1], *p = inlined;
     if (n > POLLS_INLINE)
@@ -141,8 +133,7 @@ int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_
     return r;
 }
 
-void os_wake(struct world *w)
-{
+void os_wake(struct world *w) {
     int saved = errno; /* a signal handler must leave it as it was */
     uint64_t one = 1;
     if (write(os_of(w)->wake_fd, &one, sizeof one) < 0)

@@ -17,8 +17,7 @@ struct world_worker {
     bool ending;
 };
 
-static void worker_main(void *arg)
-{
+static void worker_main(void *arg) {
     struct world_worker *k = arg;
     uv_mutex_lock(&k->lock);
     for (;;) {
@@ -41,8 +40,7 @@ static void worker_main(void *arg)
     uv_mutex_unlock(&k->lock);
 }
 
-struct world_worker *os_worker_new(struct world *w, void (*fn)(void *), void *arg, uint32_t period_ms)
-{
+struct world_worker *os_worker_new(struct world *w, void (*fn)(void *), void *arg, uint32_t period_ms) {
     (void)w;
     struct world_worker *k = mem_zalloc(sizeof *k);
     k->fn = fn;
@@ -59,16 +57,14 @@ struct world_worker *os_worker_new(struct world *w, void (*fn)(void *), void *ar
     return k;
 }
 
-void os_worker_kick(struct world_worker *k)
-{
+void os_worker_kick(struct world_worker *k) {
     uv_mutex_lock(&k->lock);
     k->kicked++;
     uv_cond_broadcast(&k->changed);
     uv_mutex_unlock(&k->lock);
 }
 
-void os_worker_drain(struct world_worker *k)
-{
+void os_worker_drain(struct world_worker *k) {
     uv_mutex_lock(&k->lock);
     uint64_t until = k->kicked;
     while (k->served < until)
@@ -76,8 +72,7 @@ void os_worker_drain(struct world_worker *k)
     uv_mutex_unlock(&k->lock);
 }
 
-void os_worker_free(struct world_worker *k)
-{
+void os_worker_free(struct world_worker *k) {
     if (!k)
         return;
     uv_mutex_lock(&k->lock);
