@@ -3,9 +3,9 @@
  *     CALL(name, RESULT, effect, "what it does", P(KIND, param) P(KIND, param) ...)
  *
  * RESULT   ERRNO: an i32 that is 0 or a WASI_E...; NORETURN: no result, the guest does not go on.
- * effect   ABI_READS: changes nothing that anybody else can see; ABI_WRITES: does; | ABI_BLOCKS: may wait for the
- * world. P        parameters in Wasm order. A kind says how many Wasm values it takes and what they mean: abi.h has the
- * list. P(KIND, param, count) is an array whose number of elements is the value of the parameter `count`.
+ * effect   ABI_READS: changes nothing that anybody else can see; ABI_WRITES: does; | ABI_BLOCKS: may have to wait.
+ * P        parameters in Wasm order. A kind says how many Wasm values it takes and what they mean: abi.h has the list.
+ *          P(KIND, param, count) is an array whose number of elements is the value of the parameter `count`.
  *
  * The number of a row is part of the journal format: new rows go to the end. */
 #ifndef AEON_ABI_WASI_PREVIEW1_H
