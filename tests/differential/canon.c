@@ -12,7 +12,7 @@
 
 enum { SECTION_TYPE = 1, SECTION_FUNCTION = 3, SECTION_CODE = 10, MAX_MODULE = 64 << 20 };
 
-/* ---- walking code ------------------------------------------------------------------------------------------------ */
+/* ---- walking code ----------------------------------------------------------------------------------------------- */
 
 static const uint8_t *skip_leb(const uint8_t *p, unsigned n) {
     for (; n > 0; p++)
@@ -95,7 +95,7 @@ static void helper_body(struct buf *out, enum nan_rule lanes) {
     put_op(out, OP_END);
 }
 
-/* ---- sections ---------------------------------------------------------------------------------------------------- */
+/* ---- sections --------------------------------------------------------------------------------------------------- */
 
 static void append_sized(struct buf *out, struct buf *part) {
     must(!part->failed);

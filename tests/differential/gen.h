@@ -161,8 +161,8 @@ uint8_t gen_type_of_letter(char c);           /* as in SIG of opcodes.h */
 /* ---- parts ------------------------------------------------------------------------------------------------------ */
 
 /* gen_control.c */
-/* Appends the body (locals and code, without its size) of a function of signature `s`. */
-void gen_body(struct gen *g, const struct sig *s, struct buf *out);
+/* Appends the body (locals and code, without its size) of function `func`. */
+void gen_body(struct gen *g, unsigned func, struct buf *out);
 /* A body for the embedder, which knows no v128: calls `func` with constants and folds its results into one i64. */
 void gen_wrapper(struct gen *g, unsigned func, struct buf *out);
 /* A body that returns the halves of v128 global `i`. */

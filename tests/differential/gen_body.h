@@ -16,6 +16,7 @@ struct body {
     struct module *m;
     struct buf *b;
     const struct sig *sig;
+    unsigned self; /* function index */
     uint8_t locals[MAX_LOCALS];
     unsigned nlocals;
     unsigned scratch_f32, scratch_f64, scratch_v128; /* for making NaNs canonical; never live across an operator */
@@ -42,12 +43,17 @@ void exprs(struct body *f, struct types t);
 /* Code that leaves the stack as it was: one statement, or at most `max`. */
 void stmt(struct body *f);
 void stmts(struct body *f, unsigned max);
+/* One of a kind without jumps: a local gets what an operator makes of simple operands. */
+void assignment(struct body *f);
 /* The operator with its operands; vectors may be left with NaNs of any bits where gen_makes_nans says so. */
 void operator(struct body *f, enum wasm_op o);
 /* Takes values off the stack, last first. */
 void consume(struct body *f, struct types t);
 /* Makes the float on top of the stack canonical if it is a NaN. */
 void canonical_scalar(struct body *f, uint8_t type);
+
+/* Mixes a local into a word of memory, where it will be seen. */
+void record(struct body *f, unsigned local);
 
 /* ---- gen_control.c ---- */
 
@@ -59,7 +65,7 @@ int random_label(struct body *f, struct types t, bool loops);
 void conditional_branch(struct body *f, int depth);
 /* Leaves this place for good; what follows is unreachable, so it stands for a value of any type. */
 void jump(struct body *f);
-/* A function with these results (NULL: any), or UINT32_MAX. */
+/* A function with these results (NULL: any), or UINT32_MAX; mostly one behind this, so that few calls are recursive. */
 unsigned random_func(struct body *f, const struct types *results);
 const struct sig *func_sig(struct body *f, unsigned func);
 /* The operands of an indirect call: arguments, then an index that usually is an element of the first table that holds a

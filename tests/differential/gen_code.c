@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-/* ---- NaNs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- NaNs ------------------------------------------------------------------------------------------------------- */
 
 static void put_canonical(struct body *f, enum nan_rule lanes) {
     op(f, OP_V128_CONST);
@@ -70,8 +69,7 @@ static void exact_float(struct body *f, uint8_t type) {
     }
 }
 
-/* ---- types and locals ----------------------------------------------------------------------------------------------
- */
+/* ---- types and locals ------------------------------------------------------------------------------------------- */
 
 static unsigned random_local(struct body *f, uint8_t type) {
     unsigned start = below(f->g, f->nlocals);
@@ -109,8 +107,7 @@ void exprs(struct body *f, struct types t) {
         expr(f, t.t[i]);
 }
 
-/* ---- memory and tables ---------------------------------------------------------------------------------------------
- */
+/* ---- memory and tables ------------------------------------------------------------------------------------------ */
 
 static void masked(struct body *f, int32_t mask) {
     expr(f, WASM_I32);
@@ -119,24 +116,24 @@ static void masked(struct body *f, int32_t mask) {
 }
 
 static void address(struct body *f) {
-    if (chance(f->g, 15))
+    if (chance(f->g, 4))
         expr(f, WASM_I32);
     else if (chance(f->g, 300))
         put_i32_const(f->b, (int32_t)below(f->g, 0x8000));
     else
-        masked(f, chance(f->g, 200) ? 0xffff : 0x7fff);
+        masked(f, f->m->memory_min > 1 && chance(f->g, 400) ? 0xffff : 0x7fff);
 }
 
 static void memarg(struct body *f, enum wasm_op o) {
     buf_varint(f->b, below(f->g, wasm_op_infos[o].align + 1u));
-    if (chance(f->g, 5))
+    if (chance(f->g, 2))
         buf_varint(f->b, (uint32_t)gen_interesting(f->g, 32));
     else
         buf_varint(f->b, chance(f->g, 500) ? 0 : below(f->g, 300));
 }
 
 static unsigned random_table(struct body *f, uint8_t elem) {
-    unsigned k = below(f->g, f->m->ntables);
+    unsigned k = chance(f->g, 150) ? 0 : 1 + below(f->g, f->m->ntables - 1); /* calls go through table 0 */
     while (f->m->tables[k].elem != elem)
         k = (k + 1) % f->m->ntables;
     return k;
@@ -144,23 +141,36 @@ static unsigned random_table(struct body *f, uint8_t elem) {
 
 /* An index that is usually good, or a length that usually fits. */
 static void small(struct body *f) {
-    if (chance(f->g, 30))
+    if (chance(f->g, 6))
         expr(f, WASM_I32);
     else
         masked(f, 3);
 }
 
+/* A segment from which a few elements or bytes can be copied, most of the time. */
+static unsigned random_elem(struct body *f) {
+    unsigned k = below(f->g, f->m->nelems);
+    for (unsigned i = 0; i < f->m->nelems && chance(f->g, 970); i++, k = (k + 1) % f->m->nelems)
+        if (f->m->elems[k].mode == ELEM_PASSIVE && f->m->elems[k].n >= 6)
+            break;
+    return k;
+}
+
+static unsigned random_data(struct body *f) {
+    unsigned k = below(f->g, f->m->ndatas);
+    for (unsigned i = 0; i < f->m->ndatas && chance(f->g, 970); i++, k = (k + 1) % f->m->ndatas)
+        if (!f->m->datas[k].active && f->m->datas[k].size >= 62)
+            break;
+    return k;
+}
+
 static void table_stmt(struct body *f) {
     uint8_t elem = chance(f->g, 500) ? WASM_FUNCREF : WASM_EXTERNREF;
     unsigned table = random_table(f, elem);
-    unsigned segment = below(f->g, f->m->nelems);
-    switch (below(f->g, 6)) {
-    case 0:
+    unsigned segment = random_elem(f);
+    switch (below(f->g, 12)) {
+    case 0: op_index(f, OP_ELEM_DROP, below(f->g, f->m->nelems + 1)); return;
     case 1:
-        small(f);
-        expr(f, elem);
-        op_index(f, OP_TABLE_SET, table);
-        return;
     case 2:
         small(f);
         expr(f, elem);
@@ -168,49 +178,56 @@ static void table_stmt(struct body *f) {
         op_index(f, OP_TABLE_FILL, table);
         return;
     case 3:
+    case 4:
         small(f);
         small(f);
         small(f);
         op_index(f, OP_TABLE_COPY, table);
         buf_varint(f->b, random_table(f, elem));
         return;
-    case 4:
+    case 5:
+    case 6:
         small(f);
         small(f);
         small(f);
         op_index(f, OP_TABLE_INIT, segment);
         buf_varint(f->b, random_table(f, f->m->elems[segment].type));
         return;
-    default: op_index(f, OP_ELEM_DROP, below(f->g, f->m->nelems + 1));
+    default:
+        small(f);
+        expr(f, elem);
+        op_index(f, OP_TABLE_SET, table);
     }
 }
 
 static void bulk_stmt(struct body *f) {
     address(f);
-    switch (f->m->ndatas ? below(f->g, 4) : below(f->g, 2)) {
+    switch (f->m->ndatas ? below(f->g, 7) : below(f->g, 4)) {
     case 0:
+    case 1:
         expr(f, WASM_I32);
         chance(f->g, 20) ? expr(f, WASM_I32) : masked(f, 0xff);
         op_index(f, OP_MEMORY_FILL, 0);
         return;
-    case 1:
+    case 2:
+    case 3:
         address(f);
         chance(f->g, 20) ? expr(f, WASM_I32) : masked(f, 0x1ff);
         op_index(f, OP_MEMORY_COPY, 0);
         buf_varint(f->b, 0);
         return;
-    case 2:
+    case 4:
+    case 5:
         masked(f, 0x1f);
         masked(f, 0x1f);
-        op_index(f, OP_MEMORY_INIT, below(f->g, f->m->ndatas));
+        op_index(f, OP_MEMORY_INIT, random_data(f));
         buf_varint(f->b, 0);
         return;
     default: op(f, OP_DROP); op_index(f, OP_DATA_DROP, below(f->g, f->m->ndatas));
     }
 }
 
-/* ---- operators -----------------------------------------------------------------------------------------------------
- */
+/* ---- operators -------------------------------------------------------------------------------------------------- */
 
 static unsigned lanes_of(const struct wasm_op_info *info) {
     if (info->imm == IMM_LOAD_LANE || info->imm == IMM_STORE_LANE)
@@ -234,7 +251,7 @@ static void raw_vector(struct body *f, enum nan_rule rule) {
 
 /* A float that an integer can hold, most of the time. */
 static void tame_float(struct body *f, uint8_t type) {
-    if (chance(f->g, 100)) {
+    if (chance(f->g, 40)) {
         expr(f, type);
         return;
     }
@@ -261,7 +278,7 @@ static void operand(struct body *f, enum wasm_op o, unsigned k) {
         raw_vector(f, gen_takes_nans(o));
     } else if (info->imm == IMM_TRAPS && is_float) {
         tame_float(f, type);
-    } else if (info->imm == IMM_TRAPS && k == 1 && chance(f->g, 930)) {
+    } else if (info->imm == IMM_TRAPS && k == 1 && chance(f->g, 980)) {
         expr(f, type);
         if (type == WASM_I32) {
             put_i32_const(f->b, 1);
@@ -302,8 +319,7 @@ void operator(struct body *f, enum wasm_op o) {
             buf_byte(f->b, (uint8_t)below(f->g, 32));
 }
 
-/* ---- expressions ---------------------------------------------------------------------------------------------------
- */
+/* ---- expressions ------------------------------------------------------------------------------------------------ */
 
 static void leaf(struct body *f, uint8_t type) {
     int global = random_global(f, type, false);
@@ -410,6 +426,15 @@ static void compute(struct body *f, uint8_t type) {
         canonical_vector(f, gen_makes_nans(o));
 }
 
+void assignment(struct body *f) {
+    uint8_t type = random_type(f->g);
+    unsigned depth = f->depth;
+    f->depth = MAX_DEPTH - 2;
+    compute(f, type);
+    f->depth = depth;
+    op_index(f, OP_LOCAL_SET, random_local(f, type));
+}
+
 void expr(struct body *f, uint8_t type) {
     struct types one = {{type}, 1};
     if (f->budget-- <= 0 || f->depth >= MAX_DEPTH) {
@@ -446,8 +471,7 @@ void expr(struct body *f, uint8_t type) {
     f->depth--;
 }
 
-/* ---- statements ----------------------------------------------------------------------------------------------------
- */
+/* ---- statements ------------------------------------------------------------------------------------------------- */
 
 static void log_stmt(struct body *f) {
     static const uint8_t types[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64};
@@ -468,6 +492,42 @@ static void call_stmt(struct body *f) {
         op_index(f, OP_CALL, func);
         consume(f, func_sig(f, func)->results);
     }
+}
+
+void record(struct body *f, unsigned local) {
+    uint8_t type = f->locals[local];
+    bool wide = type == WASM_I64 || type == WASM_F64, vector = type == WASM_V128;
+    int32_t at = 0x7000 + (int32_t)below(f->g, 0xff0);
+    enum wasm_op load = vector ? OP_V128_LOAD : wide ? OP_I64_LOAD : OP_I32_LOAD;
+    put_i32_const(f->b, at);
+    op_index(f, OP_LOCAL_GET, local);
+    if (type == WASM_F32 || type == WASM_F64) {
+        canonical_scalar(f, type);
+        op(f, wide ? OP_I64_REINTERPRET_F64 : OP_I32_REINTERPRET_F32);
+    } else if (type == WASM_FUNCREF) {
+        op(f, OP_REF_IS_NULL);
+    } else if (type == WASM_EXTERNREF) {
+        op_index(f, OP_CALL, HOST_READ_REF);
+    }
+    put_i32_const(f->b, at);
+    op_index(f, load, 0);
+    buf_varint(f->b, 0);
+    if (vector) { /* rotate, so that equal values do not cancel */
+        op_index(f, OP_LOCAL_TEE, f->scratch_v128);
+        op_index(f, OP_LOCAL_GET, f->scratch_v128);
+        op(f, OP_I8X16_SHUFFLE);
+        for (unsigned i = 0; i < 16; i++)
+            buf_byte(f->b, (uint8_t)(i + 3));
+        op(f, OP_V128_XOR);
+    } else {
+        put_i32_const(f->b, 7);
+        if (wide)
+            op(f, OP_I64_EXTEND_I32_U);
+        op(f, wide ? OP_I64_ROTL : OP_I32_ROTL);
+        op(f, wide ? OP_I64_XOR : OP_I32_XOR);
+    }
+    op_index(f, vector ? OP_V128_STORE : wide ? OP_I64_STORE : OP_I32_STORE, 0);
+    buf_varint(f->b, 0);
 }
 
 /* Inside an arm of its own, so that what follows is mostly reachable. */
@@ -515,8 +575,10 @@ void stmt(struct body *f) {
         table_stmt(f);
     } else if (dice < 91) {
         bulk_stmt(f);
-    } else if (dice < 95) {
+    } else if (dice < 94) {
         jump_stmt(f);
+    } else if (dice < 97) {
+        record(f, below(f->g, f->nlocals));
     } else {
         expr(f, type);
         op(f, OP_DROP);

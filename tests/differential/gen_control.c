@@ -1,8 +1,7 @@
 /* gen_control.c: branches, blocks and whole functions of random modules. */
 #include "gen_body.h"
 
-/* ---- branches ------------------------------------------------------------------------------------------------------
- */
+/* ---- branches --------------------------------------------------------------------------------------------------- */
 
 int random_label(struct body *f, struct types t, bool loops) {
     unsigned start = below(f->g, f->nlabels);
@@ -75,9 +74,11 @@ static bool branch_table(struct body *f, struct types t) {
 }
 
 unsigned random_func(struct body *f, const struct types *results) {
-    unsigned start = below(f->g, f->m->nfuncs);
-    for (unsigned i = 0; i < f->m->nfuncs; i++) {
-        unsigned k = (start + i) % f->m->nfuncs;
+    unsigned n = f->m->nfuncs, start = below(f->g, n);
+    if (f->self < n - 1 && chance(f->g, 850))
+        start = f->self + 1 + below(f->g, n - f->self - 1);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned k = (start + i) % n;
         if (!results || types_equal(f->m->sigs[f->m->func_sigs[k]].results, *results))
             return k;
     }
@@ -120,7 +121,7 @@ void jump(struct body *f) {
         op(f, OP_RETURN);
         return;
     case 1:
-        if (chance(f->g, 200)) {
+        if (chance(f->g, 50)) {
             op(f, OP_UNREACHABLE);
             return;
         }
@@ -158,8 +159,7 @@ void jump(struct body *f) {
     op_index(f, OP_BR, (uint32_t)depth);
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------
- */
+/* ---- blocks ----------------------------------------------------------------------------------------------------- */
 
 static void put_block_type(struct body *f, int sig, struct types results) {
     if (sig >= 0)
@@ -220,8 +220,7 @@ int random_sig(struct body *f, struct types results) {
     return -1;
 }
 
-/* ---- functions -----------------------------------------------------------------------------------------------------
- */
+/* ---- functions -------------------------------------------------------------------------------------------------- */
 
 static unsigned add_locals(struct body *f, struct buf *groups, uint8_t type, unsigned n) {
     buf_varint(groups, n);
@@ -248,9 +247,10 @@ static void spend_call(struct body *f) {
     op_index(f, OP_GLOBAL_SET, GLOBAL_CALLS);
 }
 
-void gen_body(struct gen *g, const struct sig *s, struct buf *out) {
+void gen_body(struct gen *g, unsigned func, struct buf *out) {
     static const uint8_t all[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
-    struct body f = {.g = g, .m = &g->m, .b = out, .sig = s};
+    const struct sig *s = &g->m.sigs[g->m.func_sigs[func]];
+    struct body f = {.g = g, .m = &g->m, .b = out, .sig = s, .self = func};
     for (unsigned i = 0; i < s->params.n; i++)
         f.locals[f.nlocals++] = s->params.t[i];
     unsigned first = below(g, sizeof all);
@@ -265,8 +265,13 @@ void gen_body(struct gen *g, const struct sig *s, struct buf *out) {
     f.labels[f.nlabels++] = (struct label){s->results, false};
     f.budget = 20 + (int)below(g, chance(g, 100) ? 2000 : 250);
     spend_call(&f);
-    stmts(&f, 8);
+    for (unsigned n = 4 + below(g, 50); n > 0; n--) {
+        f.budget += 4;
+        chance(g, 850) ? assignment(&f) : stmt(&f);
+    }
     exprs(&f, s->results);
+    for (unsigned i = 0; i < f.nlocals; i++)
+        record(&f, i);
     op(&f, OP_END);
 }
 

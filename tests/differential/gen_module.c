@@ -20,12 +20,11 @@ enum {
 };
 enum { MAX_MODULE = 16 << 20 };
 
-/* ---- drawing -------------------------------------------------------------------------------------------------------
- */
+/* ---- drawing ---------------------------------------------------------------------------------------------------- */
 
 uint8_t random_type(struct gen *g) {
-    static const uint8_t often[] = {WASM_I32, WASM_I32, WASM_I32,  WASM_I64,  WASM_I64,     WASM_F32,
-                                    WASM_F64, WASM_F64, WASM_V128, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
+    static const uint8_t often[] = {WASM_I32, WASM_I32,  WASM_I32,  WASM_I64,  WASM_I64,     WASM_F32,      WASM_F64,
+                                    WASM_F64, WASM_V128, WASM_V128, WASM_V128, WASM_FUNCREF, WASM_EXTERNREF};
     return often[below(g, sizeof often)];
 }
 
@@ -69,10 +68,13 @@ static void draw_funcs(struct gen *g) {
 
 static void draw_tables(struct gen *g) {
     struct module *m = &g->m;
-    m->ntables = 2 + below(g, 3);
+    m->ntables = 3 + below(g, 2);
     for (unsigned i = 0; i < m->ntables; i++) {
         uint32_t min = 4 + below(g, 20);
-        uint8_t elem = i == 0 ? WASM_FUNCREF : i == 1 ? WASM_EXTERNREF : chance(g, 500) ? WASM_FUNCREF : WASM_EXTERNREF;
+        uint8_t elem = i % 2 == 0       ? WASM_FUNCREF
+                       : i == 1         ? WASM_EXTERNREF
+                       : chance(g, 500) ? WASM_FUNCREF
+                                        : WASM_EXTERNREF;
         m->tables[i] = (struct table){elem, min, min + below(g, 30)};
     }
 }
@@ -93,7 +95,7 @@ static void draw_segments(struct gen *g) {
     for (unsigned i = 0; i < m->nelems; i++) {
         struct elem_segment *e = &m->elems[i];
         *e = (struct elem_segment){.mode = below(g, 2), .type = WASM_FUNCREF, .n = below(g, MAX_SEGMENT_ELEMS + 1)};
-        e->table = below(g, m->ntables);
+        e->table = 1 + below(g, m->ntables - 1);
         if (i == 0) { /* something to call */
             e->mode = ELEM_ACTIVE;
             e->n = 4;
@@ -116,6 +118,8 @@ static void draw_segments(struct gen *g) {
     m->memory_min = 1 + below(g, 2);
     m->memory_max = m->memory_min + below(g, 3);
     m->imports_memory = chance(g, 250);
+    if (m->imports_memory)
+        m->memory_min = 1; /* what the runners give */
     m->ndatas = below(g, 6);
     for (unsigned i = 0; i < m->ndatas; i++) {
         struct data_segment *d = &m->datas[i];
@@ -124,8 +128,7 @@ static void draw_segments(struct gen *g) {
     }
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 static void put_name(struct buf *b, const char *s) {
     buf_varint(b, strlen(s));
@@ -331,7 +334,7 @@ static void write_code(struct gen *g, struct buf *b, const unsigned *wrapped, un
     for (unsigned i = 0; i < m->nfuncs - HOST_FUNCS + nwrapped + nread; i++) {
         unsigned func = HOST_FUNCS + i;
         if (func < m->nfuncs)
-            gen_body(g, &m->sigs[m->func_sigs[func]], &body);
+            gen_body(g, func, &body);
         else if (func < m->nfuncs + nwrapped)
             gen_wrapper(g, wrapped[func - m->nfuncs], &body);
         else

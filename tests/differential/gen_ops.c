@@ -1,8 +1,7 @@
 /* gen_ops.c: encoding, and operators by what they make. */
 #include "gen.h"
 
-/* ---- encoding ------------------------------------------------------------------------------------------------------
- */
+/* ---- encoding --------------------------------------------------------------------------------------------------- */
 
 void put_s64(struct buf *b, int64_t v) {
     for (;;) {
@@ -122,8 +121,7 @@ void put_zero(struct buf *b, uint8_t type) {
     }
 }
 
-/* ---- operators by what they make -----------------------------------------------------------------------------------
- */
+/* ---- operators by what they make -------------------------------------------------------------------------------- */
 
 static struct op_list makers[256], stores, comparisons; /* makers by enum wasm_type */
 static uint8_t makes_nans[OP_COUNT];                    /* enum nan_rule: in vectors */

@@ -25,7 +25,7 @@ static uint32_t mix(uint32_t h, uint32_t word) {
     return (h ^ word) * 16777619u;
 }
 
-/* ---- imports --------------------------------------------------------------------------------------------------- */
+/* ---- imports ---------------------------------------------------------------------------------------------------- */
 
 static void log_word(struct logs *l, uint32_t word) {
     l->hash = mix(l->hash, word);
@@ -109,7 +109,7 @@ static bool make_import(struct wasm_store *s, const struct wasm_import *i, struc
     return false;
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 static union wasm_value argument(uint8_t type, unsigned base, unsigned j) {
     static const uint64_t ints[8] = {0,  1,           UINT64_MAX,       INT64_MAX, (uint64_t)INT64_MIN,
@@ -161,7 +161,7 @@ static const char *kind(enum wasm_trap_kind k) {
     }
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------- */
+/* ---- running ---------------------------------------------------------------------------------------------------- */
 
 static bool uses_v128(const struct wasm_functype *t) {
     return memchr(t->params, WASM_V128, t->nparams) || memchr(t->results, WASM_V128, t->nresults);
