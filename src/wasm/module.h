@@ -35,11 +35,11 @@ struct module_func {
     const uint8_t *end;         /* one past the final `end` */
     const uint8_t *locals_code; /* the body's local declarations (vector of counts and types), before `code` */
     uint32_t nlocals;           /* declared locals, without parameters */
-    uint32_t
-        frame_slots; /* canonical frame: slots of parameters, locals and the highest operand stack (by validate.c) */
-    uint32_t
-        nops; /* operators of the body that are ticks: with !has_loop_or_call, no call takes more (by validate.c) */
-    bool has_loop_or_call; /* or a bulk operator, which takes more than one tick */
+    /* By validate.c: */
+    uint32_t frame_slots;  /* canonical frame: parameters, locals and the highest operand stack, where unreachable code
+                              counts as it is validated */
+    uint32_t nops;         /* operators that are ticks; without has_loop_or_call, no call takes more */
+    bool has_loop_or_call; /* or a bulk operator, which can take more than one tick */
 };
 
 struct module_table {

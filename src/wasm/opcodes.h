@@ -1,8 +1,8 @@
 /* opcodes.h: every operator, once.
  *
- * The table below is WebAssembly 2.0 with tail calls, in the order of the binary format.  Decoder, validator, translator,
- * interpreter, disassembler and tests are generated from it or look into it.  A new operator is one row; a new proposal's
- * group goes at the end of its prefix.
+ * The table below is WebAssembly 2.0 with tail calls, in the order of the binary format.  Decoder, validator,
+ * translator, interpreter, disassembler and tests are generated from it or look into it.  A new operator is one row; a
+ * new proposal's group goes at the end of its prefix.
  *
  *   X(NAME, text, prefix, code, IMM, SIG, ALIGN)
  *
@@ -530,7 +530,9 @@ extern const struct wasm_op_info wasm_op_infos[OP_COUNT];
 extern const uint16_t wasm_op_codes_00[256], wasm_op_codes_fc[32], wasm_op_codes_fd[256];
 
 /* The operator of a one-byte code (the prefixes themselves are none). */
-static inline enum wasm_op wasm_op_of_byte(uint8_t code) { return (enum wasm_op)(OP_COUNT - wasm_op_codes_00[code]); }
+static inline enum wasm_op wasm_op_of_byte(uint8_t code) {
+    return (enum wasm_op)(OP_COUNT - wasm_op_codes_00[code]);
+}
 
 /* The operator of the code after a prefix byte; OP_COUNT when there is none. */
 static inline enum wasm_op wasm_op_of(uint8_t prefix, uint32_t code) {
