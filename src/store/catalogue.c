@@ -89,7 +89,7 @@ static bool describe(struct store *s, const struct store_id *id, struct store_ru
     }
     out->id = *id;
     out->state = STORE_DAMAGED;
-    snprintf(out->problem, sizeof out->problem, "%s", e.text);
+    snprintf(out->problem, sizeof out->problem, "%.255s", e.text);
     for (int i = 0; i < 6; i++)
         out->started_ns = out->started_ns << 8 | id->bytes[i];
     out->started_ns *= 1000000;

@@ -290,7 +290,7 @@ void reader_summary(struct store_reader *r, struct store_run *out) {
     out->module = r->info.module;
     snprintf(out->module_name, sizeof out->module_name, "%s", r->info.module_name);
     out->state = state(r, &problem);
-    snprintf(out->problem, sizeof out->problem, "%s", problem.text);
+    snprintf(out->problem, sizeof out->problem, "%.255s", problem.text);
     measure(r, &end, &out->duration_ns);
     r->next = next;
     out->records = end > first_kept(r) ? end - first_kept(r) : 0;
@@ -318,7 +318,7 @@ enum status store_reader_open(struct store *s, const struct store_id *id, struct
     buf_init(&r->torn, 4096);
     r->decoder = journal_decoder_new();
     r->unpacker = journal_unpacker_new();
-    r->stored = mem_alloc(JOURNAL_FRAME_MAX);
+    buf_init(&r->stored, JOURNAL_FRAME_MAX);
     enum status st;
     r->dir = store_open_dir(s, s->runs, r->text);
     if (r->dir < 0) {
@@ -359,7 +359,7 @@ void store_reader_close(struct store_reader *r) {
     reader_segments_free(r);
     journal_decoder_free(r->decoder);
     journal_unpacker_free(r->unpacker);
-    mem_free(r->stored);
+    buf_deinit(&r->stored);
     buf_deinit(&r->block);
     buf_deinit(&r->torn);
     arena_deinit(&r->arena);

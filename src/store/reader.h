@@ -70,7 +70,7 @@ struct store_reader {
     uint64_t next;              /* the record store_reader_next gives */
     struct journal_decoder *decoder;
     struct journal_unpacker *unpacker;
-    uint8_t *stored; /* JOURNAL_FRAME_MAX */
+    struct buf stored; /* of one frame, as in the file */
 
     bool checked; /* the writer was found dead, and what it left was looked at: */
     struct err tail_problem;

@@ -67,11 +67,12 @@ static enum status walk_block(struct store_reader *r, const struct reader_segmen
                                      "at byte %" PRIu64 " (record %" PRIu64 "): a frame out of place", at, record);
         at += sizeof header;
         if (load) {
-            rc = store_read_at(r->store, fd, r->stored, f.stored_size, at);
+            must(buf_reserve(&r->stored, f.stored_size));
+            rc = store_read_at(r->store, fd, r->stored.data, f.stored_size, at);
             if (rc < 0)
                 return io_fail(r, s, rc, e);
             must(buf_reserve(&r->block, f.plain_size));
-            if (journal_unpack(r->unpacker, &f, r->stored, r->block.data + r->block.size, &why) != ST_OK)
+            if (journal_unpack(r->unpacker, &f, r->stored.data, r->block.data + r->block.size, &why) != ST_OK)
                 return store_reader_fail(r, e, ST_CORRUPT, s->name,
                                          "at byte %" PRIu64 " (records %" PRIu64 " to %" PRIu64 "): %s",
                                          at - sizeof header, f.first_record, f.first_record + f.nrecords - 1, why.text);

@@ -160,9 +160,7 @@ static void check_open(struct store_reader *r, const struct tail_block *b, unsig
                          tail_data_offset(i) + size);
 }
 
-static void check_block(struct store_reader *r, const uint8_t *map, unsigned i) {
-    const struct tail_block *b = (const struct tail_block *)(map + TAIL_HEADER) + i;
-    const uint8_t *data = map + tail_data_offset(i);
+static void check_block(struct store_reader *r, const struct tail_block *b, unsigned i, const uint8_t *data) {
     enum tail_state kind;
     uint32_t seq;
     if (!tail_state_parse(b->state, &kind, &seq) || seq % TAIL_NBLOCKS != i) {
@@ -184,19 +182,19 @@ static void check_block(struct store_reader *r, const uint8_t *map, unsigned i) 
 
 void reader_tail_check(struct store_reader *r) {
     uint8_t page[TAIL_PAGE];
+    size_t used = TAIL_HEADER + TAIL_NBLOCKS * sizeof(struct tail_block);
     if (read_page(r, page, &r->tail_problem) != ST_OK)
         return;
-    uint8_t *map = mem_alloc(TAIL_SIZE + 8);
-    int rc = store_read_at(r->store, r->tail, map, TAIL_SIZE, 0);
-    if (rc < 0)
-        io_fail(r, rc, &r->tail_problem);
-    else {
-        size_t used = TAIL_HEADER + TAIL_NBLOCKS * sizeof(struct tail_block);
-        if (!all_zero(map + used, TAIL_PAGE - used))
-            store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "bytes %zu to %d: they should be zero", used,
-                              TAIL_PAGE);
-        for (unsigned i = 0; i < TAIL_NBLOCKS; i++)
-            check_block(r, map, i);
+    if (!all_zero(page + used, TAIL_PAGE - used))
+        store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "bytes %zu to %d: they should be zero", used,
+                          TAIL_PAGE);
+    uint8_t *data = mem_alloc(TAIL_BLOCK_SIZE + 8);
+    for (unsigned i = 0; i < TAIL_NBLOCKS; i++) {
+        int rc = store_read_at(r->store, r->tail, data, TAIL_BLOCK_SIZE, tail_data_offset(i));
+        if (rc < 0)
+            io_fail(r, rc, &r->tail_problem);
+        else
+            check_block(r, tail_block_at(page, i), i, data);
     }
-    mem_free(map);
+    mem_free(data);
 }

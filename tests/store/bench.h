@@ -16,7 +16,7 @@
 #include "world/os/os.h"
 
 struct bench {
-    char path[64];
+    char path[100];
     struct world *world;
     struct store *store;
 };

@@ -188,9 +188,9 @@ static void find(void **state) {
     assert_ok(store_find(b->store, text, &got, &error));
     assert_memory_equal(&got, &first, sizeof got);
     char digits[33] = "";
-    for (const char *p = text; *p; p++)
-        if (*p != '-')
-            strncat(digits, p, 1);
+    for (size_t i = 0, n = 0; text[i]; i++)
+        if (text[i] != '-')
+            digits[n++] = text[i];
     assert_ok(store_find(b->store, digits, &got, &error));
     for (char *p = digits; *p; p++)
         if (*p >= 'a')

@@ -278,7 +278,7 @@ static void no_space_for_a_tail(void **state) {
     unsigned n = 0;
     assert_ok(store_list(b->store, count_run, &n, &error));
     assert_int_equal(n, 0);
-    char tmp[100];
+    char tmp[150];
     snprintf(tmp, sizeof tmp, "%s/tmp", b->path);
     assert_int_equal(rmdir(tmp), 0); /* nothing was left in it */
 }
@@ -286,15 +286,16 @@ static void no_space_for_a_tail(void **state) {
 static void disk_full(void **state) {
     struct bench *b = *state, on_disk = *b;
     struct err error = ERR_INIT;
-    char disk[100];
+    char disk[sizeof b->path + 5];
     snprintf(disk, sizeof disk, "%s/disk", b->path);
+    must(strlen(disk) < sizeof on_disk.path);
     must(mkdir(disk, 0700) == 0);
     if (mount("none", disk, "tmpfs", 0, "size=4m") != 0) {
         fprintf(stderr, "cannot mount a small disk (%s): skipped\n", strerror(errno));
         skip();
     }
     struct shared *sh = shared_new();
-    snprintf(on_disk.path, sizeof on_disk.path, "%s", disk);
+    memcpy(on_disk.path, disk, strlen(disk) + 1);
     assert_ok(store_open(b->world, disk, &on_disk.store, &error));
     fflush(NULL);
     pid_t pid = fork();
@@ -317,7 +318,7 @@ static void unwritable(void **state) {
     if (pid == 0) {
         struct err error = ERR_INIT;
         struct store *s;
-        char path[100];
+        char path[150];
         if (geteuid() == 0)
             must(setuid(65534) == 0);
         else

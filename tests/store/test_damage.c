@@ -27,6 +27,14 @@ static off_t file_size(const char *path) {
     return st.st_size;
 }
 
+/* The whole file; freed by the caller. */
+static uint8_t *contents(int fd, off_t size) {
+    must(size >= 0 && size < 1 << 30);
+    uint8_t *all = mem_alloc((size_t)size + 1);
+    must(pread(fd, all, (size_t)size, 0) == size);
+    return all;
+}
+
 static void flip(int fd, off_t byte, int bit) {
     uint8_t v;
     must(pread(fd, &v, 1, byte) == 1);
@@ -81,8 +89,7 @@ static void finished_every_bit_and_cut(struct bench *b, unsigned n, uint64_t flu
             noticed(b, &id, n + 1, file, false, byte);
             flip(fd, byte, bit);
         }
-    uint8_t *all = mem_alloc((size_t)size + 1);
-    must(pread(fd, all, (size_t)size, 0) == size);
+    uint8_t *all = contents(fd, size);
     for (off_t cut = size - 1; cut >= 0; cut--) {
         must(ftruncate(fd, cut) == 0);
         noticed(b, &id, n + 1, file, false, cut);
@@ -159,8 +166,7 @@ static void unfinished(void **state) {
         }
     }
     assert_true(flipped > 2500);
-    uint8_t *all = mem_alloc((size_t)size);
-    must(pread(fd, all, (size_t)size, 0) == size);
+    uint8_t *all = contents(fd, size);
     for (off_t cut = size - 1; cut >= 0; cut -= cut > 8192 ? 16411 : cut > 400 ? 61 : 1) {
         must(ftruncate(fd, cut) == 0);
         noticed(b, &id, n, "tail", false, cut);
@@ -178,8 +184,7 @@ static void unfinished(void **state) {
             noticed(b, &id, n, file, false, byte);
             flip(fd, byte, bit);
         }
-    all = mem_alloc((size_t)size);
-    must(pread(fd, all, (size_t)size, 0) == size);
+    all = contents(fd, size);
     for (off_t cut = size - 1; cut >= 0; cut--) {
         must(ftruncate(fd, cut) == 0);
         noticed(b, &id, n, NULL, false, cut);
@@ -301,10 +306,9 @@ static void files_gone_or_foreign(void **state) {
 
         /* cut where its index begins, and at some byte */
         off_t size = file_size(path);
-        uint8_t *all = mem_alloc((size_t)size);
         uint64_t index;
         fd = open(path, O_RDWR);
-        must(pread(fd, all, (size_t)size, 0) == size);
+        uint8_t *all = contents(fd, size);
         memcpy(&index, all + size - 120, 8);
         off_t cuts[] = {(off_t)index, (off_t)index + 5, size - 128, size - 1, size / 2, 3};
         for (int k = 0; k < 6; k++) {
