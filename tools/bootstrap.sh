@@ -54,12 +54,13 @@ fi
 
 say "installing ${missing[*]}"
 apt() {
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" </dev/null
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 apt update || say "apt-get update failed; trying with the package lists there are"
 
-# A package this machine's sources do not offer is left out aloud. For the compiler there is a substitute; where there is
-# none, the step that needs it says so.
+# A package this machine's sources do not offer is left out aloud. For the compiler there is a substitute; where there
+# is none, the step that needs it says so.
 offered=()
 for package in "${missing[@]}"; do
     if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then

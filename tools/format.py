@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tools/format.py [--fix] [FILE...]: compares our C and C++ files (all that git knows, unless some are named) with what
-clang-format makes of them. Ends with 1 if any differs, after --fix never, and with 77 (skipped) without clang-format 22:
-other versions lay code out otherwise."""
+"""tools/format.py [--fix] [FILE...]: compares our C and C++ files (all that git knows, unless some are named) with
+what clang-format makes of them. Ends with 1 if any differs, after --fix never, and with 77 (skipped) without
+clang-format 22: other versions lay code out otherwise."""
 import shutil
 import subprocess
 import sys
@@ -30,9 +30,9 @@ def main():
     fix = "--fix" in sys.argv
     named = [Path(name).resolve() for name in sys.argv[1:] if name != "--fix"]
     if not named:
-        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h", "*.inc", "*.cc"], cwd=TOP,
-                                capture_output=True, text=True, check=True).stdout.split("\n")
-        named = [TOP / name for name in listed if name and (TOP / name).is_file()]
+        command = ["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h", "*.inc", "*.cc"]
+        listed = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True).stdout.split()
+        named = [TOP / name for name in listed if (TOP / name).is_file()]
     wrong = 0
     with ThreadPoolExecutor(2) as pool:
         for path, (line, after) in zip(named, pool.map(difference, named)):

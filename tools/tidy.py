@@ -201,7 +201,7 @@ def check_text(path, text):
             complain(path, number, "white space at the end of the line")
         if "\t" in line and path.name != "Makefile" and path.suffix != ".go":
             complain(path, number, "a tab")
-        if len(line) > MAX_COLUMNS and path.suffix in (".c", ".h", ".inc", ".py", ".sh", ".cmake", ".txt"):
+        if len(line) > MAX_COLUMNS and path.suffix in (".c", ".h", ".inc", ".py", ".sh", ".cmake"):
             complain(path, number, f"{len(line)} columns, {MAX_COLUMNS} are the most")
         word = re.search(WORDS, line)
         if word and path != Path(__file__).resolve():

@@ -7,20 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("FAIL %s:%d: %s (errno %d, %s)\n", __FILE_NAME__, __LINE__, #condition, errno, strerror(errno));    \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
+#define CHECK(condition)                                                                                            \
+    do {                                                                                                            \
+        if (!(condition)) {                                                                                         \
+            printf("FAIL %s:%d: %s (errno %d, %s)\n", __FILE_NAME__, __LINE__, #condition, errno, strerror(errno)); \
+            exit(1);                                                                                                \
+        }                                                                                                           \
     } while (0)
 
 // The call must fail, and with this errno.
-#define CHECK_FAILS(call, wanted)                                                                                      \
-    do {                                                                                                               \
-        errno = 0;                                                                                                     \
-        CHECK((call) == -1);                                                                                           \
-        CHECK(errno == (wanted));                                                                                      \
+#define CHECK_FAILS(call, wanted) \
+    do {                          \
+        errno = 0;                \
+        CHECK((call) == -1);      \
+        CHECK(errno == (wanted)); \
     } while (0)
 
 #endif

@@ -99,8 +99,8 @@ static void check_times(void) {
     int file = open("one", O_RDWR);
     // (This libc refuses UTIME_NOW by itself: the host is asked directly.)
     CHECK(__wasi_fd_filestat_set_times((__wasi_fd_t)file, 0, 0, __WASI_FSTFLAGS_MTIM_NOW) == __WASI_ERRNO_SUCCESS);
-    CHECK(__wasi_fd_filestat_set_times((__wasi_fd_t)file, 0, 0,
-                                       __WASI_FSTFLAGS_MTIM_NOW | __WASI_FSTFLAGS_MTIM) == __WASI_ERRNO_INVAL);
+    CHECK(__wasi_fd_filestat_set_times((__wasi_fd_t)file, 0, 0, __WASI_FSTFLAGS_MTIM_NOW | __WASI_FSTFLAGS_MTIM) ==
+          __WASI_ERRNO_INVAL);
     CHECK(close(file) == 0);
     CHECK(stat("one", &st) == 0);
     CHECK(st.st_atim.tv_sec == 1000000000);

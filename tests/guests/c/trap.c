@@ -9,10 +9,18 @@ static volatile int zero;
 static volatile uintptr_t far = 0xfffffff0u;
 static volatile double huge = 1e300;
 
-NOINLINE static int trap_by_unreachable(void) { __builtin_trap(); }
-NOINLINE static int trap_by_division(int n) { return n / zero; }
-NOINLINE static int trap_by_overflow(void) { return INT32_MIN / (zero - 1); }
-NOINLINE static int trap_by_memory(void) { return *(volatile int *)far; }
+NOINLINE static int trap_by_unreachable(void) {
+    __builtin_trap();
+}
+NOINLINE static int trap_by_division(int n) {
+    return n / zero;
+}
+NOINLINE static int trap_by_overflow(void) {
+    return INT32_MIN / (zero - 1);
+}
+NOINLINE static int trap_by_memory(void) {
+    return *(volatile int *)far;
+}
 NOINLINE static int trap_by_null_function(void) {
     int (*volatile function)(int) = NULL;
     return function(1);

@@ -1,4 +1,5 @@
-// The C++ library at work: containers, algorithms, strings, streams, smart pointers, virtual calls, static initialisers.
+// The C++ library at work: containers, algorithms, strings, streams, smart pointers, virtual calls, static
+// initialisers.
 #include <algorithm>
 #include <array>
 #include <functional>

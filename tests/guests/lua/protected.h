@@ -12,8 +12,8 @@ struct lua_longjmp;
 void protected_run(void (*function)(struct lua_State *, void *), struct lua_State *L, void *data);
 void protected_throw(void);
 
-#define luai_jmpbuf int
-#define LUAI_THROW(L, c) protected_throw()
+#define luai_jmpbuf       int
+#define LUAI_THROW(L, c)  protected_throw()
 #define LUAI_TRY(L, c, a) protected_run(f, L, ud)
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "protected.h"
 
-#define system(command) ((command) ? -1 : 0)
-#define LUA_TMPNAMBUFSIZE 1
+#define system(command)            ((command) ? -1 : 0)
+#define LUA_TMPNAMBUFSIZE          1
 #define lua_tmpnam(buffer, failed) ((void)(buffer), (failed) = 1)
-#define tmpfile() NULL
+#define tmpfile()                  NULL
 
 #endif
