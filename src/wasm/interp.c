@@ -1,16 +1,32 @@
 /* interp.c: dispatch. The bodies are in ops.inc, the slow parts in exec.c.
  *
- * Two forms of the same thing (measured in docs/design/dispatch.md): with clang, a function per instruction chained by
- * guaranteed tail calls, all machine registers in registers; elsewhere computed goto in one function. */
+ * A function per instruction, each ending in a tail call of the next, so that the machine registers of the interpreter
+ * stay in registers of the machine (measured in docs/design/dispatch.md).  With clang's preserve_none there is room for
+ * all of them; elsewhere the six integer registers of the system's calling convention must do, and the size of memory
+ * is read where it is needed.  gcc makes the same calls jumps when it optimises, which this file therefore always is.
+ */
 #include "wasm/interp.h"
 
 #include "wasm/engine.h"
 #include "wasm/opcodes.h"
 #include "wasm/simd.h"
 
-#if defined(__clang__) && defined(__has_attribute)
-#if __has_attribute(preserve_none) && __has_attribute(musttail)
-#define INTERP_TAIL_CALLS
+#if defined(__has_attribute)
+#if __has_attribute(preserve_none)
+#define CONVENTION __attribute__((preserve_none))
+#define MSIZE_IN_REGISTER
+#endif
+#if __has_attribute(musttail)
+#define TAIL __attribute__((musttail)) return
+#endif
+#endif
+#ifndef CONVENTION
+#define CONVENTION
+#endif
+#ifndef TAIL
+#define TAIL return
+#if !defined(__OPTIMIZE__)
+#error "without guaranteed tail calls this file needs -O2"
 #endif
 #endif
 
@@ -23,24 +39,33 @@ typedef int32_t aliased_i32 __attribute__((may_alias));
 #define D   (((const aliased_u16 *)pc)[7])
 #define IMM (((const aliased_i32 *)pc)[3])
 
-#ifdef INTERP_TAIL_CALLS
-
+#ifdef MSIZE_IN_REGISTER
 #define PARAMS                                                                                                     \
-    const uint64_t *pc, uint64_t *fp, uint8_t *mem, struct wasm_exec *x, int64_t fuel, uint64_t msize, uint64_t r, \
+    const uint64_t *pc, uint64_t *fp, uint8_t *mem, struct wasm_exec *x, int64_t fuel, uint64_t r, uint64_t msize, \
         double d, float s
-#define ARGS    pc, fp, mem, x, fuel, msize, r, d, s
-#define HANDLER static __attribute__((preserve_none)) void
-typedef __attribute__((preserve_none)) void handler_fn(PARAMS);
+#define ARGS         pc, fp, mem, x, fuel, r, msize, d, s
+#define RELOAD_MSIZE msize = x->memory->size
+#define UNUSED_ARGS  (void)mem, (void)msize, (void)fuel, (void)r, (void)d, (void)s, (void)fp, (void)x
+#else
+#define PARAMS \
+    const uint64_t *pc, uint64_t *fp, uint8_t *mem, struct wasm_exec *x, int64_t fuel, uint64_t r, double d, float s
+#define ARGS         pc, fp, mem, x, fuel, r, d, s
+#define msize        (x->memory->size)
+#define RELOAD_MSIZE (void)0
+#define UNUSED_ARGS  (void)mem, (void)fuel, (void)r, (void)d, (void)s, (void)fp, (void)x
+#endif
+#define HANDLER static CONVENTION void
+typedef CONVENTION void handler_fn(PARAMS);
 
-#define JUMP __attribute__((musttail)) return ((handler_fn *)(uintptr_t)pc[0])(ARGS)
+#define JUMP TAIL((handler_fn *)(uintptr_t)pc[0])(ARGS)
 #define NEXT(n)    \
     {              \
         pc += (n); \
         JUMP;      \
     }
-#define SLOW(fn)         __attribute__((musttail)) return cold_##fn(ARGS)
-#define TRAP(kind)       __attribute__((musttail)) return cold_trap_##kind(ARGS)
-#define TRAP_FIRST(kind) __attribute__((musttail)) return cold_first_##kind(ARGS)
+#define SLOW(fn)         TAIL cold_##fn(ARGS)
+#define TRAP(kind)       TAIL cold_trap_##kind(ARGS)
+#define TRAP_FIRST(kind) TAIL cold_first_##kind(ARGS)
 #define TRAP_OF(kind_)     \
     {                      \
         x->trap = (kind_); \
@@ -50,31 +75,31 @@ typedef __attribute__((preserve_none)) void handler_fn(PARAMS);
 /* Slow parts see the machine registers in x. */
 #define COLD_BODY(call)                                     \
     {                                                       \
-        (void)mem, (void)msize;                             \
+        (void)mem;                                          \
+        (void)msize;                                        \
         x->pc = pc, x->fp = fp, x->fuel = fuel, x->r = r;   \
         if (!(call))                                        \
             return;                                         \
         pc = x->pc, fp = x->fp, fuel = x->fuel, r = x->r;   \
-        mem = x->memory->data, msize = x->memory->size;     \
+        mem = x->memory->data, RELOAD_MSIZE;                \
         __asm__("" : "=x"(d), "=x"(s)); /* undefined now */ \
         JUMP;                                               \
     }
-#define X(fn) static __attribute__((preserve_none, noinline, cold)) void cold_##fn(PARAMS) COLD_BODY(fn(x))
+#define X(fn) static CONVENTION __attribute__((noinline, cold)) void cold_##fn(PARAMS) COLD_BODY(fn(x))
 INTERP_SLOW(X)
 #undef X
-#define X(kind, text)                                                                             \
-    static __attribute__((preserve_none, noinline, cold, unused)) void cold_trap_##kind(PARAMS) { \
-        x->trap = WASM_TRAP_##kind;                                                               \
-        SLOW(slow_trap);                                                                          \
+#define X(kind, text)                                                                         \
+    static CONVENTION __attribute__((noinline, cold, unused)) void cold_trap_##kind(PARAMS) { \
+        x->trap = WASM_TRAP_##kind;                                                           \
+        SLOW(slow_trap);                                                                      \
     }
 WASM_TRAP_TABLE(X)
 #undef X
-static __attribute__((preserve_none, noinline, cold)) void cold_first_MEMORY_BOUNDS(PARAMS) {
+static CONVENTION __attribute__((noinline, cold)) void cold_first_MEMORY_BOUNDS(PARAMS) {
     x->trap_first = true;
     TRAP(MEMORY_BOUNDS);
 }
 
-#define UNUSED_ARGS (void)mem, (void)msize, (void)fuel, (void)r, (void)d, (void)s, (void)fp, (void)x
 #define OP(name, ...)           \
     HANDLER op_##name(PARAMS) { \
         UNUSED_ARGS;            \
@@ -94,79 +119,17 @@ uint64_t interp_handler(uint32_t op) {
 }
 
 void interp_run(struct wasm_exec *x) {
-    ((handler_fn *)(uintptr_t)x->pc[0])(x->pc, x->fp, x->memory->data, x, x->fuel, x->memory->size, x->r, 0.0, 0.0f);
-}
-
-#else
-
-static const void *const *labels;
-
-static void run(struct wasm_exec *x) {
-#define OP(name, ...) &&op_##name,
-    static const void *const table[] = {
-#include "wasm/ops.inc"
-    };
-#undef OP
-    if (!x) {
-        labels = table;
-        return;
-    }
     const uint64_t *pc = x->pc;
-    uint64_t *fp = x->fp;
+    uint64_t *fp = x->fp, r = x->r;
     uint8_t *mem = x->memory->data;
-    uint64_t msize = x->memory->size;
     int64_t fuel = x->fuel;
-    uint64_t r = x->r;
     double d = 0;
     float s = 0;
-
-#define JUMP goto *(const void *)(uintptr_t)pc[0]
-#define NEXT(n)    \
-    {              \
-        pc += (n); \
-        JUMP;      \
-    }
-#define SLOW(fn)                                          \
-    {                                                     \
-        x->pc = pc, x->fp = fp, x->fuel = fuel, x->r = r; \
-        if (!fn(x))                                       \
-            return;                                       \
-        pc = x->pc, fp = x->fp, fuel = x->fuel, r = x->r; \
-        mem = x->memory->data, msize = x->memory->size;   \
-        JUMP;                                             \
-    }
-#define TRAP_OF(kind_)     \
-    {                      \
-        x->trap = (kind_); \
-        SLOW(slow_trap);   \
-    }
-#define TRAP(kind) TRAP_OF(WASM_TRAP_##kind)
-#define TRAP_FIRST(kind)      \
-    {                         \
-        x->trap_first = true; \
-        TRAP(kind);           \
-    }
-
-    JUMP;
-#define OP(name, ...) \
-    op_##name : {     \
-        __VA_ARGS__   \
-    }
-#include "wasm/ops.inc"
-#undef OP
-}
-
-uint64_t interp_handler(uint32_t op) {
-    if (!labels)
-        run(NULL);
-    return (uint64_t)(uintptr_t)labels[op];
-}
-
-void interp_run(struct wasm_exec *x) {
-    run(x);
-}
-
+#ifdef MSIZE_IN_REGISTER
+    uint64_t msize = x->memory->size;
 #endif
+    ((handler_fn *)(uintptr_t)pc[0])(ARGS);
+}
 
 /* Code that is entered by returning to it. */
 static const uint64_t *return_code(uint64_t *word, enum insn op) {
