@@ -63,7 +63,8 @@ RECORD(EVENTS_OUT, struct wasi_event)
 
 #define P(kind, name, ...) {ABI_KIND_##kind, #name, "" #__VA_ARGS__},
 
-#define CALL(name, result, effect, doc, params) static const struct abi_param params_##name[] = {params {0, NULL, NULL}};
+#define CALL(name, result, effect, doc, params) \
+    static const struct abi_param params_##name[] = {params {0, NULL, NULL}};
 ABI_WASI_PREVIEW1(CALL)
 #undef CALL
 static const struct abi_call preview1_calls[] = {
@@ -90,13 +91,16 @@ static const struct abi_call unstable_calls[] = {
 // clang-format on
 
 const struct abi_table abi_wasi_preview1 = {
-    ABI_WASI_PREVIEW1_MODULE, ABI_PREVIEW1_FIRST_CODE, preview1_calls,
-    sizeof preview1_calls / sizeof preview1_calls[0], NULL,
+    ABI_WASI_PREVIEW1_MODULE,
+    ABI_PREVIEW1_FIRST_CODE,
+    preview1_calls,
+    sizeof preview1_calls / sizeof preview1_calls[0],
+    NULL,
 };
 
 const struct abi_table abi_wasi_unstable = {
-    ABI_WASI_UNSTABLE_MODULE, ABI_UNSTABLE_FIRST_CODE, unstable_calls,
-    sizeof unstable_calls / sizeof unstable_calls[0], &abi_wasi_preview1,
+    ABI_WASI_UNSTABLE_MODULE, ABI_UNSTABLE_FIRST_CODE, unstable_calls, sizeof unstable_calls / sizeof unstable_calls[0],
+    &abi_wasi_preview1,
 };
 
 const struct abi_table *const abi_tables[] = {&abi_wasi_preview1, &abi_wasi_unstable, NULL};
@@ -112,44 +116,37 @@ static const struct {
 #undef SHAPE
 };
 
-uint32_t abi_shape_nwasm(enum abi_shape s)
-{
+uint32_t abi_shape_nwasm(enum abi_shape s) {
     return shapes[s].nwasm;
 }
 
-const char *abi_shape_doc(enum abi_shape s)
-{
+const char *abi_shape_doc(enum abi_shape s) {
     return shapes[s].doc;
 }
 
-const struct abi_kind *abi_kind(enum abi_kind_id id)
-{
+const struct abi_kind *abi_kind(enum abi_kind_id id) {
     must(id < ABI_NKINDS);
     return &kinds[id];
 }
 
-static const struct abi_table *table_by_code(uint32_t code)
-{
+static const struct abi_table *table_by_code(uint32_t code) {
     for (uint32_t i = 0; abi_tables[i]; i++)
         if (code >= abi_tables[i]->first_code && code - abi_tables[i]->first_code < abi_tables[i]->ncalls)
             return abi_tables[i];
     return NULL;
 }
 
-const struct abi_call *abi_call_by_code(uint32_t code)
-{
+const struct abi_call *abi_call_by_code(uint32_t code) {
     const struct abi_table *t = table_by_code(code);
     return t ? &t->calls[code - t->first_code] : NULL;
 }
 
-const char *abi_call_module(uint32_t code)
-{
+const char *abi_call_module(uint32_t code) {
     const struct abi_table *t = table_by_code(code);
     return t ? t->module : NULL;
 }
 
-uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS + 1])
-{
+uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS + 1]) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->nparams; i++) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
@@ -162,8 +159,7 @@ uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS 
     return n;
 }
 
-int abi_call_role(const struct abi_call *c, enum abi_role role)
-{
+int abi_call_role(const struct abi_call *c, enum abi_role role) {
     for (uint32_t i = 0; i < c->nparams; i++)
         if (abi_kind(c->params[i].kind)->role == role)
             return (int)i;

@@ -4,9 +4,9 @@
  *
  *     CALL(fd_write, ERRNO, ABI_WRITES, "write to a descriptor", P(FD, fd) P(IOVS_IN, iovs) P(OUT_DONE, nwritten))
  *
- * From a row come: the argument struct an implementation receives (struct abi_fd_write), its number (ABI_CODE_fd_write),
- * the descriptor by which the edge links, checks pointers, records and replays (struct abi_call), the way a call is shown
- * to a person, and its documentation.  The kinds (FD, IOVS_IN...) are rows of kinds.h.
+ * From a row come: the argument struct an implementation receives (struct abi_fd_write), its number
+ * (ABI_CODE_fd_write), the descriptor by which the edge links, checks pointers, records and replays (struct abi_call),
+ * the way a call is shown to a person, and its documentation.  The kinds (FD, IOVS_IN...) are rows of kinds.h.
  *
  * The edge puts each parameter into one uniform slot (union abi_arg), in order; the argument struct is an overlay of
  * these slots with names and types.  By shape an implementation finds there
@@ -89,8 +89,8 @@ ABI_WASI_UNSTABLE(CALL)
 /* ---- implementations ------------------------------------------------------------------------------------------- */
 
 /* What an implementation answers: the import's result (0 or more), or one of these. */
-#define ABI_PARK ((int64_t)-1)                               /* cannot happen yet: call it again later */
-#define ABI_TRAP ((int64_t)-2)                               /* the guest must not go on */
+#define ABI_PARK       ((int64_t)-1)                           /* cannot happen yet: call it again later */
+#define ABI_TRAP       ((int64_t)-2)                           /* the guest must not go on */
 #define ABI_EXIT(code) (INT64_MIN | (int64_t)(uint32_t)(code)) /* the guest ends with this exit status */
 
 /* `ctx` is the library's own; `args` holds one slot per parameter. Typed functions become such ones by
@@ -210,8 +210,8 @@ const char *abi_call_module(uint32_t code);
 uint32_t abi_shape_nwasm(enum abi_shape s);
 const char *abi_shape_doc(enum abi_shape s);
 
-/* The Wasm parameters of a row, one letter each: `i` for i32, `I` for i64. Returns their number. Its result is an i32 or
- * nothing. */
+/* The Wasm parameters of a row, one letter each: `i` for i32, `I` for i64. Returns their number. Its result is an i32
+ * or nothing. */
 uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS + 1]);
 
 /* The parameter that has this role, or -1. */

@@ -1,5 +1,5 @@
-/* kinds.h: what a parameter of an import can be. One row a kind; a new kind is a new row, and a function in show.c if none
- * of those there prints it.
+/* kinds.h: what a parameter of an import can be. One row a kind; a new kind is a new row, and a function in show.c if
+ * none of those there prints it.
  *
  *     KIND(NAME, member, shape, bytes, role, show, "what it is")
  *
@@ -87,7 +87,7 @@
     KIND(IOVS_OUT,    struct abi_iovs, IOVS_OUT,  0, DATA, blob,    "bytes in pieces") \
     KIND(STRINGS_OUT, struct abi_strings, STRINGS, 0, NONE, strings, "strings") \
     /* records */ \
-    KIND(OUT_FDSTAT,   struct wasi_fdstat *,   RECORD_OUT, 24, NONE, fdstat,   "type, flags and rights of a descriptor") \
+    KIND(OUT_FDSTAT,   struct wasi_fdstat *,   RECORD_OUT, 24, NONE, fdstat, "type, flags and rights of a descriptor") \
     KIND(OUT_FILESTAT, struct wasi_filestat *, RECORD_OUT, 64, NONE, filestat, "attributes of a file") \
     KIND(OUT_UNSTABLE_FILESTAT, struct wasi_unstable_filestat *, RECORD_OUT, 56, NONE, unstable_filestat, \
          "attributes of a file") \

@@ -6,8 +6,7 @@
 /* ---- text ------------------------------------------------------------------------------------------------------- */
 
 /* The length of the valid UTF-8 sequence at p, or 0. */
-static size_t utf8_length(const uint8_t *p, const uint8_t *end)
-{
+static size_t utf8_length(const uint8_t *p, const uint8_t *end) {
     if (p[0] < 0x80)
         return 1;
     size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
@@ -22,8 +21,7 @@ static size_t utf8_length(const uint8_t *p, const uint8_t *end)
     return n;
 }
 
-static bool is_utf8(struct span s)
-{
+static bool is_utf8(struct span s) {
     for (size_t i = 0; i < s.size;) {
         size_t n = utf8_length(s.data + i, s.data + s.size);
         if (n == 0)
@@ -33,8 +31,7 @@ static bool is_utf8(struct span s)
     return true;
 }
 
-static void json_string(struct buf *b, struct span s)
-{
+static void json_string(struct buf *b, struct span s) {
     buf_byte(b, '"');
     for (size_t i = 0; i < s.size; i++) {
         uint8_t c = s.data[i];
@@ -50,13 +47,12 @@ static void json_string(struct buf *b, struct span s)
     buf_byte(b, '"');
 }
 
-static void base64(struct buf *b, struct span s)
-{
+static void base64(struct buf *b, struct span s) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < s.size; i += 3) {
         size_t left = s.size - i;
-        uint32_t v = (uint32_t)s.data[i] << 16 | (left > 1 ? (uint32_t)s.data[i + 1] << 8 : 0) |
-                     (left > 2 ? s.data[i + 2] : 0);
+        uint32_t v =
+            (uint32_t)s.data[i] << 16 | (left > 1 ? (uint32_t)s.data[i + 1] << 8 : 0) | (left > 2 ? s.data[i + 2] : 0);
         uint8_t out[4] = {
             (uint8_t)digits[v >> 18],
             (uint8_t)digits[v >> 12 & 63],
@@ -67,8 +63,7 @@ static void base64(struct buf *b, struct span s)
     }
 }
 
-static void c_string(struct buf *b, struct span s)
-{
+static void c_string(struct buf *b, struct span s) {
     static const char escapes[] = "\n\r\t\"\\", letters[] = "nrt\"\\";
     buf_byte(b, '"');
     for (size_t i = 0; i < s.size;) {
@@ -86,8 +81,7 @@ static void c_string(struct buf *b, struct span s)
     buf_byte(b, '"');
 }
 
-void abi_show_bytes(struct abi_text *t, struct span bytes)
-{
+void abi_show_bytes(struct abi_text *t, struct span bytes) {
     if (t->json) {
         if (is_utf8(bytes)) {
             json_string(t->out, bytes);
@@ -107,20 +101,17 @@ void abi_show_bytes(struct abi_text *t, struct span bytes)
         buf_print(t->out, "...");
 }
 
-void abi_show_text(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_text(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     abi_show_bytes(t, value);
 }
 
-void abi_show_blob(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_blob(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     abi_show_bytes(t, value);
 }
 
-void abi_show_strings(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_strings(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     buf_byte(t->out, '[');
     for (size_t i = 0; i < value.size;) {
@@ -134,31 +125,26 @@ void abi_show_strings(struct abi_text *t, const struct abi_kind *k, struct span 
 
 /* ---- numbers ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t number(const struct abi_kind *k, struct span value)
-{
+static uint64_t number(const struct abi_kind *k, struct span value) {
     must(value.size == 8);
     uint64_t v = get_u64(value.data);
     return k->bytes == 8 ? v : (uint32_t)v;
 }
 
-void abi_show_uint(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_uint(struct abi_text *t, const struct abi_kind *k, struct span value) {
     buf_print(t->out, "%llu", (unsigned long long)number(k, value));
 }
 
-void abi_show_sint(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_sint(struct abi_text *t, const struct abi_kind *k, struct span value) {
     uint64_t v = number(k, value);
     buf_print(t->out, "%lld", k->bytes == 8 ? (long long)v : (long long)(int32_t)v);
 }
 
-void abi_show_hex(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_hex(struct abi_text *t, const struct abi_kind *k, struct span value) {
     buf_print(t->out, t->json ? "\"0x%llx\"" : "0x%llx", (unsigned long long)number(k, value));
 }
 
-static void put_name(struct abi_text *t, const struct abi_names *names, uint64_t v)
-{
+static void put_name(struct abi_text *t, const struct abi_names *names, uint64_t v) {
     for (uint32_t i = 0; i < names->n; i++)
         if (names->list[i].value == v) {
             buf_print(t->out, t->json ? "\"%s\"" : "%s", names->list[i].name);
@@ -168,8 +154,7 @@ static void put_name(struct abi_text *t, const struct abi_names *names, uint64_t
 }
 
 /* Many flags are shown by those that are missing: ~A|B. */
-static void put_flags(struct abi_text *t, const struct abi_names *names, uint64_t v)
-{
+static void put_flags(struct abi_text *t, const struct abi_names *names, uint64_t v) {
     uint64_t all = 0;
     for (uint32_t i = 0; i < names->n; i++)
         all |= names->list[i].value;
@@ -196,53 +181,46 @@ static void put_flags(struct abi_text *t, const struct abi_names *names, uint64_
         buf_byte(t->out, '"');
 }
 
-void abi_show_name(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_name(struct abi_text *t, const struct abi_kind *k, struct span value) {
     put_name(t, k->names, number(k, value));
 }
 
-void abi_show_flags(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_flags(struct abi_text *t, const struct abi_kind *k, struct span value) {
     put_flags(t, k->names, number(k, value));
 }
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
 /* Starts the next field of the record that begins at `start` in the output. */
-static void field(struct abi_text *t, size_t start, const char *name)
-{
+static void field(struct abi_text *t, size_t start, const char *name) {
     const char *comma = t->out->size == start ? "" : t->json ? "," : ", ";
     buf_print(t->out, t->json ? "%s\"%s\":" : "%s%s=", comma, name);
 }
 
-static void field_u64(struct abi_text *t, size_t start, const char *name, uint64_t v)
-{
+static void field_u64(struct abi_text *t, size_t start, const char *name, uint64_t v) {
     field(t, start, name);
     buf_print(t->out, "%llu", (unsigned long long)v);
 }
 
-static size_t open_record(struct abi_text *t)
-{
+static size_t open_record(struct abi_text *t) {
     buf_byte(t->out, '{');
     return t->out->size;
 }
 
-static void close_record(struct abi_text *t)
-{
+static void close_record(struct abi_text *t) {
     buf_byte(t->out, '}');
 }
 
 /* A record whose size is not what it should be is shown as it is. */
-#define COPY_RECORD(t, type, var, value)                                                                              \
-    struct type var;                                                                                                  \
-    if ((value).size != sizeof var) {                                                                                 \
-        abi_show_bytes(t, value);                                                                                     \
-        return;                                                                                                       \
-    }                                                                                                                 \
+#define COPY_RECORD(t, type, var, value) \
+    struct type var;                     \
+    if ((value).size != sizeof var) {    \
+        abi_show_bytes(t, value);        \
+        return;                          \
+    }                                    \
     memcpy(&var, (value).data, sizeof var)
 
-void abi_show_fdstat(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_fdstat(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     COPY_RECORD(t, wasi_fdstat, s, value);
     size_t start = open_record(t);
@@ -257,8 +235,7 @@ void abi_show_fdstat(struct abi_text *t, const struct abi_kind *k, struct span v
     close_record(t);
 }
 
-static void put_filestat(struct abi_text *t, const struct wasi_filestat *s)
-{
+static void put_filestat(struct abi_text *t, const struct wasi_filestat *s) {
     size_t start = open_record(t);
     field(t, start, "type");
     put_name(t, &abi_names_FILETYPE, s->filetype);
@@ -272,15 +249,13 @@ static void put_filestat(struct abi_text *t, const struct wasi_filestat *s)
     close_record(t);
 }
 
-void abi_show_filestat(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_filestat(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     COPY_RECORD(t, wasi_filestat, s, value);
     put_filestat(t, &s);
 }
 
-void abi_show_unstable_filestat(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_unstable_filestat(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     COPY_RECORD(t, wasi_unstable_filestat, s, value);
     put_filestat(t, &(struct wasi_filestat){
@@ -295,8 +270,7 @@ void abi_show_unstable_filestat(struct abi_text *t, const struct abi_kind *k, st
                     });
 }
 
-void abi_show_prestat(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_prestat(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     COPY_RECORD(t, wasi_prestat, s, value);
     size_t start = open_record(t);
@@ -308,8 +282,7 @@ void abi_show_prestat(struct abi_text *t, const struct abi_kind *k, struct span 
 
 /* ---- arrays ----------------------------------------------------------------------------------------------------- */
 
-void abi_show_dirents(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_dirents(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     buf_byte(t->out, '[');
     for (size_t i = 0; i < value.size;) {
@@ -335,8 +308,7 @@ void abi_show_dirents(struct abi_text *t, const struct abi_kind *k, struct span 
     buf_byte(t->out, ']');
 }
 
-static void put_subscription(struct abi_text *t, const struct wasi_subscription *s)
-{
+static void put_subscription(struct abi_text *t, const struct wasi_subscription *s) {
     size_t start = open_record(t);
     field_u64(t, start, "userdata", s->userdata);
     field(t, start, "type");
@@ -354,8 +326,7 @@ static void put_subscription(struct abi_text *t, const struct wasi_subscription 
     close_record(t);
 }
 
-void abi_show_subscriptions(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_subscriptions(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     struct wasi_subscription s;
     buf_byte(t->out, '[');
@@ -367,8 +338,7 @@ void abi_show_subscriptions(struct abi_text *t, const struct abi_kind *k, struct
     buf_byte(t->out, ']');
 }
 
-void abi_show_unstable_subscriptions(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_unstable_subscriptions(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     struct wasi_unstable_subscription u;
     buf_byte(t->out, '[');
@@ -389,8 +359,7 @@ void abi_show_unstable_subscriptions(struct abi_text *t, const struct abi_kind *
     buf_byte(t->out, ']');
 }
 
-void abi_show_events(struct abi_text *t, const struct abi_kind *k, struct span value)
-{
+void abi_show_events(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;
     struct wasi_event e;
     buf_byte(t->out, '[');
@@ -415,29 +384,25 @@ void abi_show_events(struct abi_text *t, const struct abi_kind *k, struct span v
 
 /* ---- whole values ------------------------------------------------------------------------------------------------ */
 
-void abi_show_value(struct abi_text *t, enum abi_kind_id kind, uint64_t value)
-{
+void abi_show_value(struct abi_text *t, enum abi_kind_id kind, uint64_t value) {
     const struct abi_kind *k = abi_kind(kind);
     uint8_t bytes[8];
     put_u64(bytes, value);
     k->show(t, k, SPAN(bytes, sizeof bytes));
 }
 
-const char *abi_errno_name(uint32_t e)
-{
+const char *abi_errno_name(uint32_t e) {
 #define X(name, value, words) "E" #name,
     static const char *const names[] = {WASI_ERRNO(X)};
 #undef X
     return e < sizeof names / sizeof names[0] ? names[e] : "?";
 }
 
-const char *abi_errno_words(uint32_t e)
-{
+const char *abi_errno_words(uint32_t e) {
     return e < abi_names_ERRNO.n ? abi_names_ERRNO.list[e].words : "?";
 }
 
-void abi_show_result(struct abi_text *t, const struct abi_call *c, uint64_t result)
-{
+void abi_show_result(struct abi_text *t, const struct abi_call *c, uint64_t result) {
     if (c->result == ABI_RESULT_ERRNO && result != 0 && result < abi_names_ERRNO.n)
         buf_print(t->out, t->json ? "\"%s\"" : "%s", abi_errno_name((uint32_t)result));
     else

@@ -3,8 +3,7 @@
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-struct edge *edge_new(const struct edge_options *o)
-{
+struct edge *edge_new(const struct edge_options *o) {
     struct edge *e = mem_zalloc(sizeof *e);
     must(o->mode != EDGE_RECORD || (o->world && o->sink.append));
     must(o->mode != EDGE_REPLAY || o->source.next);
@@ -20,8 +19,7 @@ struct edge *edge_new(const struct edge_options *o)
     return e;
 }
 
-void edge_free(struct edge *e)
-{
+void edge_free(struct edge *e) {
     if (!e)
         return;
     mem_free(e->bindings);
@@ -29,15 +27,13 @@ void edge_free(struct edge *e)
     mem_free(e);
 }
 
-void edge_attach(struct edge *e, struct wasm_instance *i)
-{
+void edge_attach(struct edge *e, struct wasm_instance *i) {
     e->memory = wasm_instance_memory(i);
 }
 
 /* ---- linking ----------------------------------------------------------------------------------------------------- */
 
-static bool same_type(const struct abi_call *c, const struct wasm_functype *t)
-{
+static bool same_type(const struct abi_call *c, const struct wasm_functype *t) {
     char params[ABI_MAX_WASM_PARAMS + 1];
     uint32_t n = abi_call_params(c, params);
     if (t->nparams != n || t->nresults != (c->result == ABI_RESULT_NORETURN ? 0 : 1))
@@ -48,8 +44,7 @@ static bool same_type(const struct abi_call *c, const struct wasm_functype *t)
     return t->nresults == 0 || t->results[0] == WASM_I32;
 }
 
-const struct abi_call *edge_find(const struct abi_table *t, struct span name, const struct wasm_functype *type)
-{
+const struct abi_call *edge_find(const struct abi_table *t, struct span name, const struct wasm_functype *type) {
     for (; t; t = t->base)
         for (uint32_t i = 0; i < t->ncalls; i++)
             if (span_equal(name, SPAN_STR(t->calls[i].name)) && (!type || same_type(&t->calls[i], type)))
@@ -57,8 +52,7 @@ const struct abi_call *edge_find(const struct abi_table *t, struct span name, co
     return NULL;
 }
 
-static const struct abi_table *find_table(struct edge *e, struct span module)
-{
+static const struct abi_table *find_table(struct edge *e, struct span module) {
     if (e->mode == EDGE_REPLAY && !e->nlibraries) {
         for (uint32_t i = 0; abi_tables[i]; i++)
             if (span_equal(module, SPAN_STR(abi_tables[i]->module)))
@@ -72,8 +66,7 @@ static const struct abi_table *find_table(struct edge *e, struct span module)
 }
 
 /* The implementation of a row, which may be that of a table below the one that was imported from. */
-static void find_implementation(struct edge *e, struct binding *b)
-{
+static void find_implementation(struct edge *e, struct binding *b) {
     for (uint32_t i = 0; i < e->nlibraries; i++) {
         const struct edge_library *l = &e->libraries[i];
         if (b->call >= l->table->calls && b->call < l->table->calls + l->table->ncalls) {
@@ -84,8 +77,8 @@ static void find_implementation(struct edge *e, struct binding *b)
     }
 }
 
-static enum status unlinkable(struct edge *e, const struct wasm_import *im, const struct abi_table *t, struct err *err)
-{
+static enum status unlinkable(struct edge *e, const struct wasm_import *im, const struct abi_table *t,
+                              struct err *err) {
     int module = (int)im->module.size, name = (int)im->name.size;
     const char *m = (const char *)im->module.data, *n = (const char *)im->name.data;
     if (im->type.kind != WASM_KIND_FUNC) {
@@ -99,16 +92,17 @@ static enum status unlinkable(struct edge *e, const struct wasm_import *im, cons
         for (uint32_t i = 0; e->nlibraries ? i < e->nlibraries : abi_tables[i] != NULL; i++)
             buf_print(&there, "%s%s", i ? ", " : "",
                       e->nlibraries ? e->libraries[i].table->module : abi_tables[i]->module);
-        enum status s = err_set(err, ST_UNLINKABLE,
-                                "the module imports %.*s.%.*s, and there is no import module of that name; there are: %s",
-                                module, m, name, n, buf_cstr(&there));
+        enum status s =
+            err_set(err, ST_UNLINKABLE,
+                    "the module imports %.*s.%.*s, and there is no import module of that name; there are: %s", module,
+                    m, name, n, buf_cstr(&there));
         buf_deinit(&there);
         return s;
     }
     const struct abi_call *other = edge_find(t, im->name, NULL);
     if (!other)
-        return err_set(err, ST_UNLINKABLE, "the module imports %.*s.%.*s, and %s has no function of that name", module, m,
-                       name, n, t->module);
+        return err_set(err, ST_UNLINKABLE, "the module imports %.*s.%.*s, and %s has no function of that name", module,
+                       m, name, n, t->module);
     char params[ABI_MAX_WASM_PARAMS + 1];
     abi_call_params(other, params);
     return err_set(err, ST_UNLINKABLE,
@@ -118,8 +112,7 @@ static enum status unlinkable(struct edge *e, const struct wasm_import *im, cons
 }
 
 enum status edge_link(struct edge *e, const struct wasm_module *m, struct wasm_store *s, struct wasm_extern *out,
-                      struct err *err)
-{
+                      struct err *err) {
     static const wasm_host_fn bind[] = {
         [EDGE_LIVE] = edge_live,
         [EDGE_RECORD] = edge_record,
@@ -152,15 +145,13 @@ enum status edge_link(struct edge *e, const struct wasm_module *m, struct wasm_s
 
 /* ---- ways out ---------------------------------------------------------------------------------------------------- */
 
-enum wasm_host edge_fail(struct edge *e, struct wasm_exec *x)
-{
+enum wasm_host edge_fail(struct edge *e, struct wasm_exec *x) {
     e->failed = true;
     wasm_trap_set_text(x, e->err.text);
     return WASM_HOST_TRAP;
 }
 
-enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer)
-{
+enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer) {
     if (answer == ABI_PARK)
         return WASM_HOST_PARK;
     if (answer == ABI_TRAP) {
@@ -173,8 +164,7 @@ enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer
 
 /* ---- live -------------------------------------------------------------------------------------------------------- */
 
-enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots)
-{
+enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct binding *b = env;
     struct passage p;
     int64_t answer = marshal_open(b, &p, slots);

@@ -4,13 +4,14 @@
  *     record    the same, and what went in and what came out goes to a journal
  *     replay    guest --call--> edge <--the answer-- journal; there is no implementation
  *
- * In a journal a call is a CALL record, written before the implementation runs (number of the import, raw Wasm arguments,
- * the bytes it reads from guest memory), and a RETURN record, written before the guest goes on (result, values, the bytes
- * written to guest memory).  A call that did not come back has no RETURN: END follows, or nothing.  A pointer out of
- * bounds is answered with `fault` by the edge itself, in all three bindings alike; such a CALL carries no bytes.
+ * In a journal a call is a CALL record, written before the implementation runs (number of the import, raw Wasm
+ * arguments, the bytes it reads from guest memory), and a RETURN record, written before the guest goes on (result,
+ * values, the bytes written to guest memory).  A call that did not come back has no RETURN: END follows, or nothing.  A
+ * pointer out of bounds is answered with `fault` by the edge itself, in all three bindings alike; such a CALL carries
+ * no bytes.
  *
- * Replay is strict: whatever differs from the record (import, argument, byte read, instruction clock) is ST_MISMATCH, and
- * the text names the first differing record and both sides.  NOTE records are passed over. */
+ * Replay is strict: whatever differs from the record (import, argument, byte read, instruction clock) is ST_MISMATCH,
+ * and the text names the first differing record and both sides.  NOTE records are passed over. */
 #ifndef AEON_GUEST_EDGE_H
 #define AEON_GUEST_EDGE_H
 
@@ -66,8 +67,8 @@ struct edge;
 struct edge *edge_new(const struct edge_options *o);
 void edge_free(struct edge *e);
 
-/* One extern per import of `m`, functions of `s` bound to the edge, to be given to wasm_instance_new; `out` has room for
- * all. ST_UNLINKABLE names the first import that no library (replay: no table) has, or has with another type. */
+/* One extern per import of `m`, functions of `s` bound to the edge, to be given to wasm_instance_new; `out` has room
+ * for all. ST_UNLINKABLE names the first import that no library (replay: no table) has, or has with another type. */
 NODISCARD enum status edge_link(struct edge *e, const struct wasm_module *m, struct wasm_store *s,
                                 struct wasm_extern *out, struct err *err);
 

@@ -10,8 +10,7 @@ enum {
     STOP_SHIFT = 56,
 };
 
-const char *guest_outcome_text(enum guest_outcome o)
-{
+const char *guest_outcome_text(enum guest_outcome o) {
     switch (o) {
     case GUEST_EXITED: return "exited";
     case GUEST_TRAPPED: return "trapped";
@@ -26,22 +25,22 @@ const char *guest_outcome_text(enum guest_outcome o)
     return "?";
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------------------------------
+ */
 
-static enum status add_phase(struct guest *g, const char *export, struct err *e)
-{
+static enum status add_phase(struct guest *g, const char *export, struct err *e) {
     struct wasm_extern x;
     if (!wasm_instance_export(g->instance, export, &x) || x.kind != WASM_KIND_FUNC)
         return ST_OK;
     const struct wasm_functype *t = wasm_func_type(x.func);
     if (t->nparams != 0 || t->nresults != 0)
-        return err_set(e, ST_UNSUPPORTED, "the module's %s takes parameters or has results; it must have neither", export);
+        return err_set(e, ST_UNSUPPORTED, "the module's %s takes parameters or has results; it must have neither",
+                       export);
     g->phases[g->nphases++] = x.func;
     return ST_OK;
 }
 
-static enum status find_phases(struct guest *g, struct err *e)
-{
+static enum status find_phases(struct guest *g, struct err *e) {
     struct wasm_func *start = wasm_instance_start(g->instance);
     if (start)
         g->phases[g->nphases++] = start;
@@ -56,8 +55,7 @@ static enum status find_phases(struct guest *g, struct err *e)
 }
 
 enum status guest_new(const struct wasm_module *module, const struct guest_limits *limits,
-                      const struct edge_options *edge, struct guest **out, struct err *e)
-{
+                      const struct edge_options *edge, struct guest **out, struct err *e) {
     struct guest *g = mem_zalloc(sizeof *g);
     uint32_t nimports = wasm_module_nimports(module);
     struct wasm_extern *imports = mem_zalloc((nimports + 1) * sizeof *imports);
@@ -83,15 +81,13 @@ enum status guest_new(const struct wasm_module *module, const struct guest_limit
     return ST_OK;
 }
 
-static void end_watch(struct guest *g)
-{
+static void end_watch(struct guest *g) {
     if (g->watch)
         g->edge->world->ops->worker_free(g->watch);
     g->watch = NULL;
 }
 
-void guest_free(struct guest *g)
-{
+void guest_free(struct guest *g) {
     if (!g)
         return;
     end_watch(g);
@@ -103,22 +99,20 @@ void guest_free(struct guest *g)
     mem_free(g);
 }
 
-/* ---- stopping from outside ----------------------------------------------------------------------------------------- */
+/* ---- stopping from outside -----------------------------------------------------------------------------------------
+ */
 
-void guest_stop(struct guest *g, enum guest_outcome why, uint64_t value)
-{
+void guest_stop(struct guest *g, enum guest_outcome why, uint64_t value) {
     uint64_t none = 0;
     atomic_compare_exchange_strong(&g->stop, &none, (uint64_t)why << STOP_SHIFT | value);
     wasm_interrupt(g->exec);
 }
 
-bool guest_stopping(const struct guest *g)
-{
+bool guest_stopping(const struct guest *g) {
     return atomic_load_explicit(&g->stop, memory_order_relaxed) != 0;
 }
 
-static void watch(void *arg)
-{
+static void watch(void *arg) {
     struct guest *g = arg;
     struct world *w = g->edge->world;
     if (world_now(w, WORLD_MONOTONIC) < g->deadline_ns || guest_stopping(g))
@@ -128,8 +122,7 @@ static void watch(void *arg)
 }
 
 /* The run's time begins when the guest does. */
-static void begin(struct guest *g)
-{
+static void begin(struct guest *g) {
     struct world *w = g->edge->world;
     if (g->begun || !w)
         return;
@@ -142,11 +135,11 @@ static void begin(struct guest *g)
     g->watch = w->ops->worker_new(w, watch, g, WATCH_MS);
 }
 
-/* ---- ending --------------------------------------------------------------------------------------------------------- */
+/* ---- ending ---------------------------------------------------------------------------------------------------------
+ */
 
 /* A trap's text and back-trace. */
-static void put_backtrace(struct guest *g)
-{
+static void put_backtrace(struct guest *g) {
     struct wasm_frame frames[BACKTRACE_FRAMES];
     uint32_t n = wasm_backtrace(g->exec, frames, BACKTRACE_FRAMES);
     buf_print(&g->words, "%s", wasm_exec_trap_text(g->exec));
@@ -165,16 +158,14 @@ static void put_backtrace(struct guest *g)
 }
 
 /* Our own failure. The edge keeps the first cause. */
-static enum guest_outcome fail(struct guest *g, struct err *e)
-{
+static enum guest_outcome fail(struct guest *g, struct err *e) {
     g->over = true;
     end_watch(g);
     err_set(e, g->edge->err.status, "%s", g->edge->err.text);
     return GUEST_FAILED;
 }
 
-static enum guest_outcome append_end(struct guest *g, enum guest_outcome kind, uint64_t value, struct err *e)
-{
+static enum guest_outcome append_end(struct guest *g, enum guest_outcome kind, uint64_t value, struct err *e) {
     struct iovec words = {g->words.data, g->words.size};
     struct journal_record r = {
         .type = JOURNAL_END,
@@ -189,15 +180,13 @@ static enum guest_outcome append_end(struct guest *g, enum guest_outcome kind, u
 }
 
 /* The other side of a mismatch at the guest's end. */
-static void put_end(struct buf *b, enum guest_outcome kind, uint64_t value, uint64_t clock)
-{
+static void put_end(struct buf *b, enum guest_outcome kind, uint64_t value, uint64_t clock) {
     buf_print(b, "%s with %llu at tick %llu", guest_outcome_text(kind), (unsigned long long)value,
               (unsigned long long)clock);
 }
 
 /* The journal must have exactly this END next, and then nothing. */
-static enum guest_outcome compare_end(struct guest *g, enum guest_outcome kind, uint64_t value, struct err *e)
-{
+static enum guest_outcome compare_end(struct guest *g, enum guest_outcome kind, uint64_t value, struct err *e) {
     struct edge *edge = g->edge;
     uint64_t clock = wasm_clock(g->exec);
     if (clock < edge->last_clock)
@@ -228,8 +217,7 @@ static enum guest_outcome compare_end(struct guest *g, enum guest_outcome kind, 
 }
 
 static enum guest_outcome finish(struct guest *g, enum guest_outcome kind, uint64_t value, uint64_t *value_out,
-                                 struct err *e)
-{
+                                 struct err *e) {
     g->over = true;
     end_watch(g);
     if (kind == GUEST_TRAPPED)
@@ -242,17 +230,16 @@ static enum guest_outcome finish(struct guest *g, enum guest_outcome kind, uint6
     return kind;
 }
 
-static enum guest_outcome finish_stopped(struct guest *g, uint64_t *value, struct err *e)
-{
+static enum guest_outcome finish_stopped(struct guest *g, uint64_t *value, struct err *e) {
     uint64_t stop = atomic_load(&g->stop);
     return finish(g, (enum guest_outcome)(stop >> STOP_SHIFT), stop & (((uint64_t)1 << STOP_SHIFT) - 1), value, e);
 }
 
-/* ---- snapshots for the journal ------------------------------------------------------------------------------------- */
+/* ---- snapshots for the journal -------------------------------------------------------------------------------------
+ */
 
 /* The edge parked the guest in front of a call: write SNAPSHOT (record), or compare it (replay). */
-static enum status serve_snapshot(struct guest *g)
-{
+static enum status serve_snapshot(struct guest *g) {
     struct edge *edge = g->edge;
     struct buf state;
     enum status s;
@@ -278,8 +265,7 @@ static enum status serve_snapshot(struct guest *g)
         edge->position = r.number + 1;
     } else if (!s) {
         const struct journal_record *r = edge_peek(edge);
-        if (r->nblobs != 1 ||
-            !span_equal(buf_span(&state), SPAN(r->blobs[0].pieces[0].iov_base, r->blobs[0].size)))
+        if (r->nblobs != 1 || !span_equal(buf_span(&state), SPAN(r->blobs[0].pieces[0].iov_base, r->blobs[0].size)))
             s = err_set(&edge->err, ST_MISMATCH,
                         "replay differs at record %llu: the journal's snapshot is another state than the guest's",
                         (unsigned long long)r->number);
@@ -291,12 +277,12 @@ static enum status serve_snapshot(struct guest *g)
     return s;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------------------------------
+ */
 
 /* Replay has come to `until`, or to a call that did not come back: does the journal say that the guest was ended here
  * from outside? */
-static bool ended_here(struct guest *g, enum guest_outcome *kind, uint64_t *value)
-{
+static bool ended_here(struct guest *g, enum guest_outcome *kind, uint64_t *value) {
     const struct journal_record *r = edge_peek(g->edge);
     uint64_t clock = wasm_clock(g->exec);
     if (clock < g->edge->last_clock)
@@ -309,8 +295,7 @@ static bool ended_here(struct guest *g, enum guest_outcome *kind, uint64_t *valu
     return true;
 }
 
-static enum guest_outcome replay_halted(struct guest *g, enum guest_outcome otherwise, uint64_t *value, struct err *e)
-{
+static enum guest_outcome replay_halted(struct guest *g, enum guest_outcome otherwise, uint64_t *value, struct err *e) {
     enum guest_outcome kind;
     uint64_t v;
     if (ended_here(g, &kind, &v))
@@ -325,13 +310,13 @@ static enum guest_outcome replay_halted(struct guest *g, enum guest_outcome othe
         return otherwise;
     /* parked, and the journal has an END that is not of this place */
     const struct journal_record *r = edge_peek(g->edge);
-    err_set(&g->edge->err, ST_MISMATCH, "replay differs at record %llu: the journal's END is of tick %llu, not of this call",
+    err_set(&g->edge->err, ST_MISMATCH,
+            "replay differs at record %llu: the journal's END is of tick %llu, not of this call",
             (unsigned long long)r->number, (unsigned long long)r->clock);
     return fail(g, e);
 }
 
-enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *value, struct err *e)
-{
+enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *value, struct err *e) {
     must(!g->over);
     *value = 0;
     begin(g);
@@ -376,35 +361,30 @@ enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *va
     }
 }
 
-/* ---- looking at it ---------------------------------------------------------------------------------------------------- */
+/* ---- looking at it
+ * ---------------------------------------------------------------------------------------------------- */
 
-const char *guest_words(const struct guest *g)
-{
+const char *guest_words(const struct guest *g) {
     return buf_cstr((struct buf *)&g->words);
 }
 
-uint64_t guest_clock(const struct guest *g)
-{
+uint64_t guest_clock(const struct guest *g) {
     return wasm_clock(g->exec);
 }
 
-uint64_t guest_position(const struct guest *g)
-{
+uint64_t guest_position(const struct guest *g) {
     return g->edge->position;
 }
 
-struct wasm_exec *guest_exec(struct guest *g)
-{
+struct wasm_exec *guest_exec(struct guest *g) {
     return g->exec;
 }
 
-struct wasm_instance *guest_instance(struct guest *g)
-{
+struct wasm_instance *guest_instance(struct guest *g) {
     return g->instance;
 }
 
-enum status guest_note(struct guest *g, const char *text, struct err *e)
-{
+enum status guest_note(struct guest *g, const char *text, struct err *e) {
     if (g->edge->mode != EDGE_RECORD)
         return ST_OK;
     struct iovec words = {(void *)text, strlen(text)};

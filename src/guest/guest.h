@@ -1,5 +1,5 @@
-/* guest.h: a running Wasm program: module, instance, execution and edge, under limits, from its first instruction to its
- * END record.
+/* guest.h: a running Wasm program: module, instance, execution and edge, under limits, from its first instruction to
+ * its END record.
  *
  * A program is run by guest_run until it ends, or comes to a chosen tick.  The same code runs it live, recording and
  * replaying; what differs is the edge (edge.h). */
@@ -8,8 +8,8 @@
 
 #include "guest/edge.h"
 
-/* How guest_run came back. The first group ends the guest; the numbers are the journal's (END vals[0], with the value in
- * vals[1]). */
+/* How guest_run came back. The first group ends the guest; the numbers are the journal's (END vals[0], with the value
+ * in vals[1]). */
 enum guest_outcome {
     GUEST_EXITED = 1,      /* value: exit status; a _start that returns exits with 0 */
     GUEST_TRAPPED = 2,     /* value: enum wasm_trap_kind; guest_words has the back-trace */
@@ -47,9 +47,9 @@ NODISCARD enum status guest_new(const struct wasm_module *module, const struct g
                                 const struct edge_options *edge, struct guest **out, struct err *e);
 void guest_free(struct guest *g);
 
-/* Goes on until the guest ends or its clock stands at `until_ticks` (UINT64_MAX: no such stop).  Runs the start function,
- * then _initialize and _start, whichever are exported.  When the guest ends, END is appended (record) or compared
- * (replay, where nothing may follow it); calling again is then a mistake.  `value` as said at the outcomes. */
+/* Goes on until the guest ends or its clock stands at `until_ticks` (UINT64_MAX: no such stop).  Runs the start
+ * function, then _initialize and _start, whichever are exported.  When the guest ends, END is appended (record) or
+ * compared (replay, where nothing may follow it); calling again is then a mistake.  `value` as said at the outcomes. */
 enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *value, struct err *e);
 
 /* Asks guest_run to end with TIMED_OUT or INTERRUPTED and this value. Any thread; async-signal-safe. An implementation

@@ -23,11 +23,11 @@ struct binding {
     abi_fn fn;
     void *ctx;
     uint8_t nsteps, nwasm;
-    bool has_inputs;    /* bytes of guest memory go into CALL */
-    bool has_values;    /* values, records or strings are put into guest memory after the call */
-    bool has_outputs;   /* anything is */
-    bool takes_time;    /* RETURN has a time of its own: it may have waited for something to read */
-    int8_t exit_slot;   /* Wasm parameter that is the exit status, or -1 */
+    bool has_inputs;  /* bytes of guest memory go into CALL */
+    bool has_values;  /* values, records or strings are put into guest memory after the call */
+    bool has_outputs; /* anything is */
+    bool takes_time;  /* RETURN has a time of its own: it may have waited for something to read */
+    int8_t exit_slot; /* Wasm parameter that is the exit status, or -1 */
     struct step steps[ABI_MAX_PARAMS];
 };
 
@@ -79,15 +79,15 @@ struct passage {
 
 void marshal_compile(struct binding *b);
 
-/* Fills the argument slots. 0, or the errno the call is answered with: EFAULT for a pointer out of bounds, EINVAL for more
- * bytes than a record can hold. */
+/* Fills the argument slots. 0, or the errno the call is answered with: EFAULT for a pointer out of bounds, EINVAL for
+ * more bytes than a record can hold. */
 uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slots);
 
 /* The bytes the call reads, as blobs of `r`. */
 void marshal_inputs(struct binding *b, struct passage *p, struct journal_record *r);
 
-/* After success: result values and written bytes as vals and blobs of `r`. False when strings do not fit where the guest
- * wants them. */
+/* After success: result values and written bytes as vals and blobs of `r`. False when strings do not fit where the
+ * guest wants them. */
 bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots, struct journal_record *r);
 
 /* Puts values, records and strings into guest memory (everything else is there already). False as above, before

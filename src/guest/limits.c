@@ -15,27 +15,24 @@ enum { LIMITS(X) NLIMITS };
 #undef X
 _Static_assert((int)NLIMITS == (int)GUEST_NLIMITS, "every limit is listed");
 
-struct guest_limits guest_limits_default(void)
-{
+struct guest_limits guest_limits_default(void) {
     return (struct guest_limits){.wasm = wasm_config_default(), .fuel_ticks = UINT64_MAX};
 }
 
-void guest_limits_list(const struct guest_limits *l, const char *names[GUEST_NLIMITS], uint64_t values[GUEST_NLIMITS])
-{
+void guest_limits_list(const struct guest_limits *l, const char *names[GUEST_NLIMITS], uint64_t values[GUEST_NLIMITS]) {
     uint32_t n = 0;
-#define X(name, member)                                                                                               \
-    names[n] = #name;                                                                                                 \
+#define X(name, member) \
+    names[n] = #name;   \
     values[n++] = l->member;
     LIMITS(X)
 #undef X
 }
 
-bool guest_limits_set(struct guest_limits *l, const char *name, uint64_t value)
-{
-#define X(limit, member)                                                                                              \
-    if (strcmp(name, #limit) == 0) {                                                                                  \
-        l->member = (__typeof__(l->member))value;                                                                     \
-        return l->member == value;                                                                                    \
+bool guest_limits_set(struct guest_limits *l, const char *name, uint64_t value) {
+#define X(limit, member)                          \
+    if (strcmp(name, #limit) == 0) {              \
+        l->member = (__typeof__(l->member))value; \
+        return l->member == value;                \
     }
     LIMITS(X)
 #undef X

@@ -1,7 +1,7 @@
 /* marshal.c: parameters between guest memory and argument slots.
  *
- * Every pointer and length is the guest's and hostile until checked here. Sums are done in 64 bits: a Wasm32 pointer plus
- * a length of 32 bits, or a count of 32 bits times an element of 8, cannot wrap. */
+ * Every pointer and length is the guest's and hostile until checked here. Sums are done in 64 bits: a Wasm32 pointer
+ * plus a length of 32 bits, or a count of 32 bits times an element of 8, cannot wrap. */
 #include "guest/internal.h"
 
 enum { MAX_SCANNED_IOVS = 1 << 16 }; /* more are left out, empty or not */
@@ -9,26 +9,22 @@ enum { MAX_SCANNED_IOVS = 1 << 16 }; /* more are left out, empty or not */
 /* Of buffers and arrays in one call; iovs have a bound of their own. */
 #define MAX_BYTES (JOURNAL_RECORD_MAX - ABI_MAX_TRANSFER - (1u << 20))
 
-static bool is_input(uint8_t shape)
-{
+static bool is_input(uint8_t shape) {
     return shape == ABI_RECORD_IN_SHAPE || shape == ABI_BYTES_IN_SHAPE || shape == ABI_ARRAY_IN_SHAPE ||
            shape == ABI_IOVS_IN_SHAPE;
 }
 
-static bool is_value(uint8_t shape)
-{
+static bool is_value(uint8_t shape) {
     return shape == ABI_OUT_VALUE_SHAPE || shape == ABI_RECORD_OUT_SHAPE || shape == ABI_STRINGS_SHAPE;
 }
 
-static bool is_output(uint8_t shape)
-{
+static bool is_output(uint8_t shape) {
     return is_value(shape) || shape == ABI_BYTES_OUT_SHAPE || shape == ABI_ARRAY_OUT_SHAPE ||
            shape == ABI_IOVS_OUT_SHAPE;
 }
 
 /* The Wasm parameter that holds the number of elements of an array. */
-static uint8_t count_slot(const struct abi_call *c, const char *name)
-{
+static uint8_t count_slot(const struct abi_call *c, const char *name) {
     uint8_t slot = 0;
     for (uint32_t i = 0; i < c->nparams; i++) {
         if (strcmp(c->params[i].name, name) == 0)
@@ -39,8 +35,7 @@ static uint8_t count_slot(const struct abi_call *c, const char *name)
     return 0;
 }
 
-void marshal_compile(struct binding *b)
-{
+void marshal_compile(struct binding *b) {
     const struct abi_call *c = b->call;
     uint32_t slot = 0, blobs = 0, vals = 1, staging = 0, niovs = 0;
     must(c->nparams <= ABI_MAX_PARAMS);
@@ -72,13 +67,11 @@ void marshal_compile(struct binding *b)
     b->takes_time = (c->effect & ABI_BLOCKS) && !(c->effect & ABI_WRITES); /* a clock read is a tenth of a write */
 }
 
-static inline bool inside(const struct passage *p, uint64_t ptr, uint64_t size)
-{
+static inline bool inside(const struct passage *p, uint64_t ptr, uint64_t size) {
     return ptr + size <= p->memory_size;
 }
 
-static bool open_iovs(struct binding *b, struct passage *p, uint32_t ptr, uint32_t n, struct abi_iovs *out)
-{
+static bool open_iovs(struct binding *b, struct passage *p, uint32_t ptr, uint32_t n, struct abi_iovs *out) {
     if (!inside(p, ptr, (uint64_t)n * 8))
         return false;
     struct iovec *iov = b->edge->iov;
@@ -101,8 +94,7 @@ static bool open_iovs(struct binding *b, struct passage *p, uint32_t ptr, uint32
     return true;
 }
 
-static inline bool open_array(struct passage *p, const struct step *s, const uint64_t *slots, struct abi_mem *out)
-{
+static inline bool open_array(struct passage *p, const struct step *s, const uint64_t *slots, struct abi_mem *out) {
     uint32_t ptr = (uint32_t)slots[s->slot];
     uint64_t size = (uint64_t)(uint32_t)slots[s->count] * s->bytes;
     if (size > UINT32_MAX || !inside(p, ptr, size))
@@ -111,8 +103,7 @@ static inline bool open_array(struct passage *p, const struct step *s, const uin
     return true;
 }
 
-uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slots)
-{
+uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slots) {
     struct wasm_memory *m = b->edge->memory;
     p->memory = m ? wasm_memory_data(m) : NULL;
     p->memory_size = m ? wasm_memory_size(m) : 0;
@@ -166,16 +157,14 @@ uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slot
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
-static void add_blob(struct edge *e, struct journal_record *r, const void *data, uint64_t size)
-{
+static void add_blob(struct edge *e, struct journal_record *r, const void *data, uint64_t size) {
     must(r->nblobs < JOURNAL_MAX_BLOBS);
     struct iovec *piece = &e->whole[r->nblobs];
     *piece = (struct iovec){(void *)data, size};
     r->blobs[r->nblobs++] = (struct journal_blob){piece, 1, size};
 }
 
-void marshal_inputs(struct binding *b, struct passage *p, struct journal_record *r)
-{
+void marshal_inputs(struct binding *b, struct passage *p, struct journal_record *r) {
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
@@ -192,8 +181,7 @@ void marshal_inputs(struct binding *b, struct passage *p, struct journal_record 
 }
 
 /* The first `size` bytes of what the pieces hold. */
-static void add_cut_blob(struct edge *e, struct journal_record *r, const struct abi_iovs *iovs)
-{
+static void add_cut_blob(struct edge *e, struct journal_record *r, const struct abi_iovs *iovs) {
     uint32_t n = 0, left = iovs->size;
     for (; left > 0; n++) {
         must(n < iovs->n);
@@ -209,8 +197,7 @@ static void add_cut_blob(struct edge *e, struct journal_record *r, const struct 
 /* All strings, NUL-terminated, one after the other, in the edge's scratch; false when pointers or bytes are out of the
  * guest's bounds. */
 static bool join_strings(struct binding *b, struct passage *p, const struct step *s, const uint64_t *slots,
-                         const struct abi_strings *strings, struct span *out)
-{
+                         const struct abi_strings *strings, struct span *out) {
     struct edge *e = b->edge;
     size_t total = 0;
     for (uint32_t i = 0; i < strings->n; i++)
@@ -232,8 +219,7 @@ static bool join_strings(struct binding *b, struct passage *p, const struct step
     return true;
 }
 
-bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots, struct journal_record *r)
-{
+bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots, struct journal_record *r) {
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
@@ -258,15 +244,14 @@ bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots
     return true;
 }
 
-/* ---- into guest memory -------------------------------------------------------------------------------------------- */
+/* ---- into guest memory --------------------------------------------------------------------------------------------
+ */
 
-static void put_value(struct passage *p, uint32_t ptr, uint64_t v, uint8_t bytes)
-{
+static void put_value(struct passage *p, uint32_t ptr, uint64_t v, uint8_t bytes) {
     memcpy(p->memory + ptr, &v, bytes); /* little-endian, as the host */
 }
 
-static void put_strings(struct passage *p, const struct step *s, const uint64_t *slots, struct span joined)
-{
+static void put_strings(struct passage *p, const struct step *s, const uint64_t *slots, struct span joined) {
     uint32_t list = (uint32_t)slots[s->slot], at = (uint32_t)slots[s->slot + 1];
     for (size_t i = 0; i < joined.size;) {
         size_t n = strlen((const char *)joined.data + i) + 1;
@@ -278,8 +263,7 @@ static void put_strings(struct passage *p, const struct step *s, const uint64_t 
         memcpy(p->memory + at, joined.data, joined.size);
 }
 
-bool marshal_close(struct binding *b, struct passage *p, const uint64_t *slots)
-{
+bool marshal_close(struct binding *b, struct passage *p, const uint64_t *slots) {
     struct span joined = {NULL, 0};
     for (uint32_t i = 0; i < b->nsteps; i++)
         if (b->steps[i].shape == ABI_STRINGS_SHAPE &&
@@ -299,8 +283,7 @@ bool marshal_close(struct binding *b, struct passage *p, const uint64_t *slots)
     return true;
 }
 
-static void scatter(const struct abi_iovs *iovs, struct span from)
-{
+static void scatter(const struct abi_iovs *iovs, struct span from) {
     for (uint32_t i = 0; i < iovs->n && from.size > 0; i++) {
         size_t n = iovs->iov[i].iov_len < from.size ? iovs->iov[i].iov_len : from.size;
         memcpy(iovs->iov[i].iov_base, from.data, n);
@@ -310,19 +293,17 @@ static void scatter(const struct abi_iovs *iovs, struct span from)
 }
 
 /* Strings of a record must end with NUL and fit. */
-static bool strings_fit(struct passage *p, const struct step *s, const uint64_t *slots, struct span joined)
-{
+static bool strings_fit(struct passage *p, const struct step *s, const uint64_t *slots, struct span joined) {
     uint64_t n = 0;
     for (size_t i = 0; i < joined.size; i++)
         n += joined.data[i] == '\0';
-    return (joined.size == 0 || joined.data[joined.size - 1] == '\0') &&
-           inside(p, (uint32_t)slots[s->slot], n * 4) && inside(p, (uint32_t)slots[s->slot + 1], joined.size);
+    return (joined.size == 0 || joined.data[joined.size - 1] == '\0') && inside(p, (uint32_t)slots[s->slot], n * 4) &&
+           inside(p, (uint32_t)slots[s->slot + 1], joined.size);
 }
 
 /* The bounds within which an output blob of the record must be. */
 static bool blob_fits(struct passage *p, const struct step *s, const uint64_t *slots, const union abi_arg *a,
-                      struct span blob)
-{
+                      struct span blob) {
     switch ((enum abi_shape)s->shape) {
     case ABI_RECORD_OUT_SHAPE: return blob.size == s->bytes;
     case ABI_BYTES_OUT_SHAPE:
@@ -333,13 +314,12 @@ static bool blob_fits(struct passage *p, const struct step *s, const uint64_t *s
     }
 }
 
-static struct span blob_span(const struct journal_blob *blob)
-{
+static struct span blob_span(const struct journal_blob *blob) {
     return blob->npieces ? SPAN(blob->pieces[0].iov_base, blob->size) : SPAN(NULL, 0);
 }
 
-const char *marshal_replay(struct binding *b, struct passage *p, const uint64_t *slots, const struct journal_record *r)
-{
+const char *marshal_replay(struct binding *b, struct passage *p, const uint64_t *slots,
+                           const struct journal_record *r) {
     uint32_t nvals = 1, nblobs = 0;
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];

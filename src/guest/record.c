@@ -1,8 +1,7 @@
 /* record.c: the recording binding. */
 #include "guest/internal.h"
 
-enum status edge_append(struct edge *e, struct journal_record *r, uint64_t clock, bool new_time, struct err *err)
-{
+enum status edge_append(struct edge *e, struct journal_record *r, uint64_t clock, bool new_time, struct err *err) {
     if (new_time)
         e->last_time = world_now(e->world, WORLD_MONOTONIC) - e->started_ns;
     if (clock > e->last_clock)
@@ -16,8 +15,7 @@ enum status edge_append(struct edge *e, struct journal_record *r, uint64_t clock
 }
 
 /* True when the guest should be parked here, before its call, so that a snapshot can be taken. */
-static bool snapshot_wanted(struct edge *e)
-{
+static bool snapshot_wanted(struct edge *e) {
     if (!e->sink.wants_snapshot || e->snapshot_asked == e->position + 1 || !e->sink.wants_snapshot(e->sink.ctx))
         return false;
     e->snapshot_asked = e->position + 2; /* SNAPSHOT itself takes a number */
@@ -25,8 +23,7 @@ static bool snapshot_wanted(struct edge *e)
     return true;
 }
 
-enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots)
-{
+enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct binding *b = env;
     struct edge *e = b->edge;
     struct journal_record *r = &e->out;

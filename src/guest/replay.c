@@ -5,10 +5,10 @@
 
 #include <stdio.h>
 
-/* ---- reading ahead by one record ---------------------------------------------------------------------------------- */
+/* ---- reading ahead by one record ----------------------------------------------------------------------------------
+ */
 
-const struct journal_record *edge_peek(struct edge *e)
-{
+const struct journal_record *edge_peek(struct edge *e) {
     while (!e->have_next) {
         if (e->ended || e->failed)
             return NULL;
@@ -22,7 +22,8 @@ const struct journal_record *edge_peek(struct edge *e)
             return NULL;
         }
         if (e->next.number != e->position || e->next.guest != e->guest) {
-            err_set(&e->err, ST_CORRUPT, "the journal has record %llu of guest %u where record %llu of guest %u should be",
+            err_set(&e->err, ST_CORRUPT,
+                    "the journal has record %llu of guest %u where record %llu of guest %u should be",
                     (unsigned long long)e->next.number, e->next.guest, (unsigned long long)e->position, e->guest);
             e->failed = true;
             return NULL;
@@ -34,8 +35,7 @@ const struct journal_record *edge_peek(struct edge *e)
     return &e->next;
 }
 
-void edge_consume(struct edge *e)
-{
+void edge_consume(struct edge *e) {
     must(e->have_next);
     if (e->observe)
         e->observe(e->observe_ctx, &e->next);
@@ -44,10 +44,10 @@ void edge_consume(struct edge *e)
     e->last_time = e->next.time_ns;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------------------------------------------------
+ */
 
-static bool same_blob(const struct journal_blob *whole, const struct journal_blob *pieces)
-{
+static bool same_blob(const struct journal_blob *whole, const struct journal_blob *pieces) {
     if (whole->size != pieces->size)
         return false;
     const uint8_t *at = whole->size ? whole->pieces[0].iov_base : NULL;
@@ -60,8 +60,7 @@ static bool same_blob(const struct journal_blob *whole, const struct journal_blo
     return true;
 }
 
-static bool same_call(const struct journal_record *a, const struct journal_record *b)
-{
+static bool same_call(const struct journal_record *a, const struct journal_record *b) {
     if (a->type != b->type || a->code != b->code || a->clock != b->clock || a->nvals != b->nvals ||
         a->nblobs != b->nblobs || memcmp(a->vals, b->vals, a->nvals * sizeof a->vals[0]) != 0)
         return false;
@@ -72,8 +71,7 @@ static bool same_call(const struct journal_record *a, const struct journal_recor
 }
 
 /* Where two byte strings part; their size when they do not. */
-static uint64_t first_difference(const struct journal_record *a, const struct journal_record *b, uint32_t *blob)
-{
+static uint64_t first_difference(const struct journal_record *a, const struct journal_record *b, uint32_t *blob) {
     for (*blob = 0; *blob < a->nblobs && *blob < b->nblobs; ++*blob) {
         const struct journal_blob *x = &a->blobs[*blob], *y = &b->blobs[*blob];
         if (same_blob(x, y))
@@ -91,8 +89,7 @@ static uint64_t first_difference(const struct journal_record *a, const struct jo
 
 /* Both sides in words. The first difference in bytes is named by its offset: it may lie beyond what is shown. */
 static enum wasm_host differs(struct edge *e, struct wasm_exec *x, const struct journal_record *there,
-                              const struct journal_record *here)
-{
+                              const struct journal_record *here) {
     struct buf a, b;
     uint32_t blob = 0;
     buf_init(&a, 220);
@@ -115,12 +112,12 @@ static enum wasm_host differs(struct edge *e, struct wasm_exec *x, const struct 
     return edge_fail(e, x);
 }
 
-/* ---- the binding -------------------------------------------------------------------------------------------------- */
+/* ---- the binding --------------------------------------------------------------------------------------------------
+ */
 
 /* Nothing came back from the call in the journal: how the guest ended there. */
 static enum wasm_host replay_end(struct binding *b, struct wasm_exec *x, const struct journal_record *end,
-                                 const uint64_t *slots)
-{
+                                 const uint64_t *slots) {
     uint64_t kind = end->nvals > 0 ? end->vals[0] : 0, value = end->nvals > 1 ? end->vals[1] : 0;
     if (kind == GUEST_EXITED)
         return edge_leave(b, x, ABI_EXIT(b->exit_slot >= 0 ? slots[b->exit_slot] : value));
@@ -130,8 +127,7 @@ static enum wasm_host replay_end(struct binding *b, struct wasm_exec *x, const s
 }
 
 static enum wasm_host replay_return(struct binding *b, struct passage *p, uint32_t refused, struct wasm_exec *x,
-                                    uint64_t *slots)
-{
+                                    uint64_t *slots) {
     struct edge *e = b->edge;
     const struct journal_record *r = &e->next;
     uint64_t clock = e->last_clock;
@@ -163,8 +159,7 @@ static enum wasm_host replay_return(struct binding *b, struct passage *p, uint32
     return WASM_HOST_OK;
 }
 
-enum wasm_host edge_replay(void *env, struct wasm_exec *x, uint64_t *slots)
-{
+enum wasm_host edge_replay(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct binding *b = env;
     struct edge *e = b->edge;
     struct passage p;

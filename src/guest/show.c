@@ -4,8 +4,7 @@
 #include "guest/guest.h"
 
 /* A blob as one piece; `scratch` holds it when it is in several. Cut when only the beginning will be shown. */
-static struct span flat(const struct journal_blob *blob, uint32_t width, struct buf *scratch)
-{
+static struct span flat(const struct journal_blob *blob, uint32_t width, struct buf *scratch) {
     if (blob->npieces == 0)
         return SPAN(NULL, 0);
     if (blob->npieces == 1)
@@ -17,8 +16,7 @@ static struct span flat(const struct journal_blob *blob, uint32_t width, struct 
     return buf_span(scratch);
 }
 
-static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct journal_blob *blob)
-{
+static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct journal_blob *blob) {
     struct buf scratch = {0};
     if (!t->json && (k->role == ABI_ROLE_DATA))
         buf_print(t->out, "[%llu]", (unsigned long long)blob->size);
@@ -26,13 +24,11 @@ static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct
     buf_deinit(&scratch);
 }
 
-static bool is_input(enum abi_shape s)
-{
+static bool is_input(enum abi_shape s) {
     return s == ABI_BYTES_IN_SHAPE || s == ABI_RECORD_IN_SHAPE || s == ABI_ARRAY_IN_SHAPE || s == ABI_IOVS_IN_SHAPE;
 }
 
-static void name(struct abi_text *t, bool *first, const char *s)
-{
+static void name(struct abi_text *t, bool *first, const char *s) {
     if (!*first)
         buf_print(t->out, t->json ? "," : ", ");
     *first = false;
@@ -40,8 +36,7 @@ static void name(struct abi_text *t, bool *first, const char *s)
 }
 
 /* Numbers nobody can explain: of an import this aeon does not know, or not with these values. */
-static void show_raw(struct abi_text *t, const struct journal_record *r)
-{
+static void show_raw(struct abi_text *t, const struct journal_record *r) {
     buf_print(t->out, t->json ? "\"vals\":[" : "vals=[");
     for (uint32_t i = 0; i < r->nvals; i++)
         buf_print(t->out, "%s%llu", i ? "," : "", (unsigned long long)r->vals[i]);
@@ -56,8 +51,7 @@ static void show_raw(struct abi_text *t, const struct journal_record *r)
     buf_byte(t->out, ']');
 }
 
-static bool call_is_plain(const struct abi_call *c, const struct journal_record *r)
-{
+static bool call_is_plain(const struct abi_call *c, const struct journal_record *r) {
     char params[ABI_MAX_WASM_PARAMS + 1];
     uint32_t inputs = 0;
     if (!c || r->nvals != abi_call_params(c, params))
@@ -69,8 +63,7 @@ static bool call_is_plain(const struct abi_call *c, const struct journal_record 
 
 /* The parameter's own words in a CALL. Outputs are shown with the result, but for the room a buffer has. */
 static void show_argument(struct abi_text *t, const struct abi_param *p, const struct journal_record *r, uint32_t slot,
-                          uint32_t *blob, bool *first)
-{
+                          uint32_t *blob, bool *first) {
     const struct abi_kind *k = abi_kind(p->kind);
     if (k->shape == ABI_VALUE_SHAPE) {
         name(t, first, p->name);
@@ -93,8 +86,7 @@ static void show_argument(struct abi_text *t, const struct abi_param *p, const s
     }
 }
 
-void guest_show_call(struct abi_text *t, const struct journal_record *r)
-{
+void guest_show_call(struct abi_text *t, const struct journal_record *r) {
     const struct abi_call *c = abi_call_by_code(r->code);
     bool first = true;
     if (t->json)
@@ -116,8 +108,7 @@ void guest_show_call(struct abi_text *t, const struct journal_record *r)
     buf_byte(t->out, t->json ? '}' : ')');
 }
 
-static bool return_is_plain(const struct abi_call *c, const struct journal_record *r)
-{
+static bool return_is_plain(const struct abi_call *c, const struct journal_record *r) {
     uint32_t vals = 1, blobs = 0;
     if (!c || r->nvals < 1)
         return false;
@@ -131,8 +122,7 @@ static bool return_is_plain(const struct abi_call *c, const struct journal_recor
     return r->nvals == vals && r->nblobs == blobs;
 }
 
-static void show_outputs(struct abi_text *t, const struct abi_call *c, const struct journal_record *r)
-{
+static void show_outputs(struct abi_text *t, const struct abi_call *c, const struct journal_record *r) {
     uint32_t val = 1, blob = 0;
     bool first = true;
     for (uint32_t i = 0; i < c->nparams; i++) {
@@ -150,8 +140,7 @@ static void show_outputs(struct abi_text *t, const struct abi_call *c, const str
     }
 }
 
-void guest_show_return(struct abi_text *t, const struct journal_record *r)
-{
+void guest_show_return(struct abi_text *t, const struct journal_record *r) {
     const struct abi_call *c = abi_call_by_code(r->code);
     bool plain = return_is_plain(c, r), failed = plain && r->vals[0] != 0;
     if (t->json) {
@@ -177,8 +166,7 @@ void guest_show_return(struct abi_text *t, const struct journal_record *r)
         buf_byte(t->out, '}');
 }
 
-static void show_end(struct abi_text *t, const struct journal_record *r)
-{
+static void show_end(struct abi_text *t, const struct journal_record *r) {
     if (r->nvals != 2) {
         show_raw(t, r);
         return;
@@ -207,8 +195,7 @@ static void show_end(struct abi_text *t, const struct journal_record *r)
     }
 }
 
-void guest_show_record(struct abi_text *t, const struct journal_record *r)
-{
+void guest_show_record(struct abi_text *t, const struct journal_record *r) {
     struct buf scratch = {0};
     struct span words = r->nblobs ? flat(&r->blobs[0], t->json ? 0 : t->width, &scratch) : SPAN(NULL, 0);
     const struct abi_call *c = abi_call_by_code(r->code);

@@ -9,7 +9,8 @@
  * around. */
 void guest_show_call(struct abi_text *t, const struct journal_record *call);
 
-/* A RETURN, to stand behind its CALL: ` = 0 nwritten=5`. In JSON: "result":0,"out":{...}, and "error" when there is one. */
+/* A RETURN, to stand behind its CALL: ` = 0 nwritten=5`. In JSON: "result":0,"out":{...}, and "error" when there is
+ * one. */
 void guest_show_return(struct abi_text *t, const struct journal_record *ret);
 
 /* Any record by itself, in the same manner. */

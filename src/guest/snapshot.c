@@ -20,8 +20,7 @@
 enum { VERSION = 1, HEADER = 56, FLAG_CALLING = 1, FLAG_PENDING = 2 };
 static const char magic[8] = "AEONGST";
 
-enum status guest_snapshot_save(struct guest *g, struct buf *out, struct err *e)
-{
+enum status guest_snapshot_save(struct guest *g, struct buf *out, struct err *e) {
     size_t start = out->size;
     uint8_t header[HEADER] = {0};
     struct edge *edge = g->edge;
@@ -51,8 +50,7 @@ enum status guest_snapshot_save(struct guest *g, struct buf *out, struct err *e)
     return ST_OK;
 }
 
-static enum status check(struct span bytes, struct err *e)
-{
+static enum status check(struct span bytes, struct err *e) {
     struct sha256 hash;
     if (bytes.size < HEADER + SHA256_SIZE || memcmp(bytes.data, magic, sizeof magic) != 0)
         return err_set(e, ST_CORRUPT, "snapshot: these bytes are not one");
@@ -66,16 +64,14 @@ static enum status check(struct span bytes, struct err *e)
     return ST_OK;
 }
 
-enum status guest_snapshot_position(struct span bytes, uint64_t *position, struct err *e)
-{
+enum status guest_snapshot_position(struct span bytes, uint64_t *position, struct err *e) {
     enum status s = check(bytes, e);
     if (!s)
         *position = get_u64(bytes.data + 24);
     return s;
 }
 
-enum status guest_snapshot_load(struct guest *g, struct span bytes, struct err *e)
-{
+enum status guest_snapshot_load(struct guest *g, struct span bytes, struct err *e) {
     struct edge *edge = g->edge;
     enum status s = check(bytes, e);
     if (s)

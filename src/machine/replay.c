@@ -14,11 +14,11 @@ struct machine_replay {
     uint64_t stop_ticks; /* where a run that did not end by itself stands */
 };
 
-/* ---- where it begins and ends ---------------------------------------------------------------------------------------- */
+/* ---- where it begins and ends
+ * ---------------------------------------------------------------------------------------- */
 
 /* Lets the reader's next record be `position`; there need be none. */
-static enum status go_to(struct store_reader *r, uint64_t position, struct err *e)
-{
+static enum status go_to(struct store_reader *r, uint64_t position, struct err *e) {
     struct journal_record skipped;
     uint64_t first = store_reader_first(r);
     if (position <= first)
@@ -30,8 +30,7 @@ static enum status go_to(struct store_reader *r, uint64_t position, struct err *
 }
 
 /* A run whose last record is no END, or one that tells of a stop from outside, ends at that record's tick. */
-static enum status find_stop(struct machine_replay *m, struct err *e)
-{
+static enum status find_stop(struct machine_replay *m, struct err *e) {
     uint32_t n = store_reader_nsegments(m->reader);
     struct store_segment last = n ? store_reader_segment(m->reader, n - 1) : (struct store_segment){0};
     uint64_t total = last.first_record + last.records;
@@ -44,14 +43,14 @@ static enum status find_stop(struct machine_replay *m, struct err *e)
     else if (store_reader_seek(m->reader, first, NULL)) /* all is in the tail, or there is nothing */
         return ST_OK;
     while (!s && !(s = store_reader_next(m->reader, &r, e))) {
-        bool by_itself = r.type == JOURNAL_END && r.nvals > 0 && (r.vals[0] == GUEST_EXITED || r.vals[0] == GUEST_TRAPPED);
+        bool by_itself =
+            r.type == JOURNAL_END && r.nvals > 0 && (r.vals[0] == GUEST_EXITED || r.vals[0] == GUEST_TRAPPED);
         m->stop_ticks = by_itself ? UINT64_MAX : r.clock;
     }
     return s == ST_END ? ST_OK : s;
 }
 
-static enum status begin(struct machine_replay *m, struct span snapshot, struct err *e)
-{
+static enum status begin(struct machine_replay *m, struct span snapshot, struct err *e) {
     uint64_t position = store_reader_first(m->reader);
     enum status s;
     if (snapshot.size) {
@@ -70,15 +69,16 @@ static enum status begin(struct machine_replay *m, struct span snapshot, struct 
     if (s)
         return s;
     if (r.type != JOURNAL_SNAPSHOT || r.nblobs != 1)
-        return err_set(e, ST_CORRUPT, "record %llu, the first that is kept, is no snapshot", (unsigned long long)position);
+        return err_set(e, ST_CORRUPT, "record %llu, the first that is kept, is no snapshot",
+                       (unsigned long long)position);
     s = guest_snapshot_load(m->guest, SPAN(r.blobs[0].pieces[0].iov_base, r.blobs[0].size), e);
     return s ? s : go_to(m->reader, position, e);
 }
 
-/* ---- making ---------------------------------------------------------------------------------------------------------- */
+/* ---- making
+ * ---------------------------------------------------------------------------------------------------------- */
 
-static enum status read_limits(const struct store_info *info, struct guest_limits *out, struct err *e)
-{
+static enum status read_limits(const struct store_info *info, struct guest_limits *out, struct err *e) {
     *out = guest_limits_default();
     for (uint32_t i = 0; i < info->nlimits; i++)
         if (!guest_limits_set(out, info->limit_names[i], info->limit_values[i]))
@@ -87,24 +87,22 @@ static enum status read_limits(const struct store_info *info, struct guest_limit
     return ST_OK;
 }
 
-static enum status check_engine(const struct store_info *info, struct err *e)
-{
+static enum status check_engine(const struct store_info *info, struct err *e) {
     if (info->semantics_version == WASM_SEMANTICS_VERSION)
         return ST_OK;
-    return err_set(e, ST_VERSION,
-                   "recorded by aeon %s with engine semantics %u; this aeon %s has semantics %d: replay with the other one",
-                   info->aeon_version, info->semantics_version, AEON_VERSION, WASM_SEMANTICS_VERSION);
+    return err_set(
+        e, ST_VERSION,
+        "recorded by aeon %s with engine semantics %u; this aeon %s has semantics %d: replay with the other one",
+        info->aeon_version, info->semantics_version, AEON_VERSION, WASM_SEMANTICS_VERSION);
 }
 
-static void observe(void *ctx, const struct journal_record *r)
-{
+static void observe(void *ctx, const struct journal_record *r) {
     struct machine_replay *m = ctx;
     machine_streams_feed(m->streams, r);
 }
 
 enum status machine_replay_new(struct store *s, struct store_reader *r, const struct machine_replay_options *o,
-                               struct machine_replay **out, struct err *e)
-{
+                               struct machine_replay **out, struct err *e) {
     const struct store_info *info = store_reader_info(r);
     struct machine_replay *m = mem_zalloc(sizeof *m);
     struct guest_limits limits;
@@ -141,8 +139,7 @@ enum status machine_replay_new(struct store *s, struct store_reader *r, const st
     return status;
 }
 
-void machine_replay_free(struct machine_replay *m)
-{
+void machine_replay_free(struct machine_replay *m) {
     if (!m)
         return;
     guest_free(m->guest);
@@ -154,16 +151,15 @@ void machine_replay_free(struct machine_replay *m)
     mem_free(m);
 }
 
-struct guest *machine_replay_guest(struct machine_replay *m)
-{
+struct guest *machine_replay_guest(struct machine_replay *m) {
     return m->guest;
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * --------------------------------------------------------------------------------------------------------- */
 
 enum status machine_replay_run(struct machine_replay *m, uint64_t until_ticks, struct machine_replay_result *out,
-                               struct err *e)
-{
+                               struct err *e) {
     struct err own = ERR_INIT;
     struct machine_replay_result result = {0};
     uint64_t until = until_ticks < m->stop_ticks ? until_ticks : m->stop_ticks;
@@ -180,8 +176,7 @@ enum status machine_replay_run(struct machine_replay *m, uint64_t until_ticks, s
 }
 
 enum status machine_replay(struct store *s, struct store_reader *r, const struct machine_replay_options *o,
-                           struct machine_replay_result *out, struct err *e)
-{
+                           struct machine_replay_result *out, struct err *e) {
     struct machine_replay *m = NULL;
     enum status status = machine_replay_new(s, r, o, &m, e);
     if (!status)

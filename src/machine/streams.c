@@ -1,8 +1,8 @@
 /* streams.c: what a guest wrote to standard output and error.
  *
- * A descriptor starts as what its number says (1, 2) and is followed from call to call by the roles of the import table:
- * closed, moved over another, its number given to something new.  The bytes count when the call that writes them has come
- * back and says how many it took. */
+ * A descriptor starts as what its number says (1, 2) and is followed from call to call by the roles of the import
+ * table: closed, moved over another, its number given to something new.  The bytes count when the call that writes them
+ * has come back and says how many it took. */
 #include "machine/machine.h"
 
 #include "base/must.h"
@@ -37,8 +37,7 @@ struct machine_streams {
     struct buf payload;
 };
 
-struct machine_streams *machine_streams_new(machine_output output, void *ctx)
-{
+struct machine_streams *machine_streams_new(machine_output output, void *ctx) {
     struct machine_streams *s = mem_zalloc(sizeof *s);
     s->output = output;
     s->ctx = ctx;
@@ -50,8 +49,7 @@ struct machine_streams *machine_streams_new(machine_output output, void *ctx)
     return s;
 }
 
-void machine_streams_free(struct machine_streams *s)
-{
+void machine_streams_free(struct machine_streams *s) {
     if (!s)
         return;
     mem_free(s->places);
@@ -59,25 +57,23 @@ void machine_streams_free(struct machine_streams *s)
     mem_free(s);
 }
 
-/* ---- descriptors --------------------------------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------------------------------------------
+ */
 
-static enum machine_stream stream_of(const struct machine_streams *s, uint32_t fd)
-{
+static enum machine_stream stream_of(const struct machine_streams *s, uint32_t fd) {
     for (uint32_t i = 0; i < s->nplaces; i++)
         if (s->places[i].fd == fd)
             return s->places[i].stream;
     return 0;
 }
 
-static void forget(struct machine_streams *s, uint32_t fd)
-{
+static void forget(struct machine_streams *s, uint32_t fd) {
     for (uint32_t i = 0; i < s->nplaces; i++)
         if (s->places[i].fd == fd)
             s->places[i--] = s->places[--s->nplaces];
 }
 
-static void place(struct machine_streams *s, uint32_t fd, enum machine_stream stream)
-{
+static void place(struct machine_streams *s, uint32_t fd, enum machine_stream stream) {
     if (s->nplaces == s->cap) {
         s->cap *= 2;
         s->places = mem_realloc(s->places, s->cap * sizeof *s->places);
@@ -85,10 +81,10 @@ static void place(struct machine_streams *s, uint32_t fd, enum machine_stream st
     s->places[s->nplaces++] = (struct place){fd, stream};
 }
 
-/* ---- imports -------------------------------------------------------------------------------------------------------- */
+/* ---- imports --------------------------------------------------------------------------------------------------------
+ */
 
-static void find_roles(struct roles *r, uint32_t code)
-{
+static void find_roles(struct roles *r, uint32_t code) {
     const struct abi_call *c = abi_call_by_code(code);
     uint8_t slot = 0, val = 1, blob = 0;
     *r = (struct roles){true, false, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT};
@@ -111,12 +107,11 @@ static void find_roles(struct roles *r, uint32_t code)
         val = (uint8_t)(val + (k->shape == ABI_OUT_VALUE_SHAPE));
         blob = (uint8_t)(blob + input);
     }
-    r->relevant = (r->fd != NO_SLOT && r->data != NO_SLOT) || r->close != NO_SLOT || r->move != NO_SLOT ||
-                  r->made != NO_SLOT;
+    r->relevant =
+        (r->fd != NO_SLOT && r->data != NO_SLOT) || r->close != NO_SLOT || r->move != NO_SLOT || r->made != NO_SLOT;
 }
 
-static const struct roles *roles_of(struct machine_streams *s, uint32_t code)
-{
+static const struct roles *roles_of(struct machine_streams *s, uint32_t code) {
     static const struct roles none;
     if (code >= MAX_CODES)
         return &none;
@@ -125,15 +120,14 @@ static const struct roles *roles_of(struct machine_streams *s, uint32_t code)
     return &s->roles[code];
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------------------------------
+ */
 
-static uint32_t val(const struct journal_record *r, uint8_t slot)
-{
+static uint32_t val(const struct journal_record *r, uint8_t slot) {
     return slot < r->nvals ? (uint32_t)r->vals[slot] : UINT32_MAX;
 }
 
-static void begin(struct machine_streams *s, const struct journal_record *r, const struct roles *roles)
-{
+static void begin(struct machine_streams *s, const struct journal_record *r, const struct roles *roles) {
     s->calling = true;
     s->code = r->code;
     s->stream = 0;
@@ -152,15 +146,13 @@ static void begin(struct machine_streams *s, const struct journal_record *r, con
         buf_append(&s->payload, blob->pieces[0].iov_base, blob->size);
 }
 
-static void emit(struct machine_streams *s, uint64_t done)
-{
+static void emit(struct machine_streams *s, uint64_t done) {
     size_t n = done < s->payload.size ? done : s->payload.size;
     if (s->stream && n && s->output)
         s->output(s->ctx, s->stream, SPAN(s->payload.data, n));
 }
 
-static void succeed(struct machine_streams *s, const struct journal_record *r, const struct roles *roles)
-{
+static void succeed(struct machine_streams *s, const struct journal_record *r, const struct roles *roles) {
     if (roles->move != NO_SLOT) {
         enum machine_stream moved = stream_of(s, s->fd);
         forget(s, s->over);
@@ -175,8 +167,7 @@ static void succeed(struct machine_streams *s, const struct journal_record *r, c
     emit(s, roles->done != NO_SLOT ? val(r, roles->done) : UINT64_MAX);
 }
 
-void machine_streams_feed(struct machine_streams *s, const struct journal_record *r)
-{
+void machine_streams_feed(struct machine_streams *s, const struct journal_record *r) {
     if (r->type == JOURNAL_END)
         s->calling = false; /* a write that waited when the guest was ended: nothing was taken */
     if (r->type != JOURNAL_CALL && r->type != JOURNAL_RETURN)
@@ -193,8 +184,7 @@ void machine_streams_feed(struct machine_streams *s, const struct journal_record
     s->calling = false;
 }
 
-void machine_streams_flush(struct machine_streams *s)
-{
+void machine_streams_flush(struct machine_streams *s) {
     if (s->calling)
         emit(s, UINT64_MAX);
     s->calling = false;

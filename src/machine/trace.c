@@ -16,9 +16,8 @@ struct machine_trace {
     struct buf line, done; /* `done`: a line that is whole */
 };
 
-enum status machine_trace_new(struct store_reader *r, const struct machine_trace_options *o,
-                              struct machine_trace **out, struct err *e)
-{
+enum status machine_trace_new(struct store_reader *r, const struct machine_trace_options *o, struct machine_trace **out,
+                              struct err *e) {
     uint64_t from = o->from > store_reader_first(r) ? o->from : store_reader_first(r);
     enum status s = from ? store_reader_seek(r, from, e) : ST_OK;
     if (s)
@@ -32,8 +31,7 @@ enum status machine_trace_new(struct store_reader *r, const struct machine_trace
     return ST_OK;
 }
 
-void machine_trace_free(struct machine_trace *t)
-{
+void machine_trace_free(struct machine_trace *t) {
     if (!t)
         return;
     buf_deinit(&t->line);
@@ -41,8 +39,7 @@ void machine_trace_free(struct machine_trace *t)
     mem_free(t);
 }
 
-static void begin_line(const struct machine_trace *t, struct buf *b, const struct journal_record *r)
-{
+static void begin_line(const struct machine_trace *t, struct buf *b, const struct journal_record *r) {
     buf_clear(b);
     if (t->options.json)
         buf_print(b, "{\"record\":%llu,\"guest\":%u,\"time_ns\":%llu,\"clock\":%llu,", (unsigned long long)r->number,
@@ -53,8 +50,7 @@ static void begin_line(const struct machine_trace *t, struct buf *b, const struc
 }
 
 /* The call's line is whole, with or without what came back. */
-static void end_call(struct machine_trace *t, struct abi_text *text, const struct journal_record *ret)
-{
+static void end_call(struct machine_trace *t, struct abi_text *text, const struct journal_record *ret) {
     uint64_t took = ret ? ret->time_ns - t->call_time : 0;
     if (ret && text->json)
         buf_print(&t->line, ",\"return\":%llu,\"duration_ns\":%llu,", (unsigned long long)ret->number,
@@ -72,15 +68,13 @@ static void end_call(struct machine_trace *t, struct abi_text *text, const struc
     t->calling = false;
 }
 
-static enum status give(struct machine_trace *t, struct span *line)
-{
+static enum status give(struct machine_trace *t, struct span *line) {
     t->shown++;
     *line = buf_span(&t->done);
     return ST_OK;
 }
 
-enum status machine_trace_next(struct machine_trace *t, struct span *line, struct err *e)
-{
+enum status machine_trace_next(struct machine_trace *t, struct span *line, struct err *e) {
     struct abi_text text = {&t->line, t->options.json, t->options.width};
     while (t->shown < t->options.count) {
         struct journal_record r;

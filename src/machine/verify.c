@@ -11,8 +11,7 @@ struct verification {
 
 static void passed(const struct verification *v, const char *step, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-static void passed(const struct verification *v, const char *step, const char *fmt, ...)
-{
+static void passed(const struct verification *v, const char *step, const char *fmt, ...) {
     char found[512];
     va_list ap;
     va_start(ap, fmt);
@@ -21,15 +20,13 @@ static void passed(const struct verification *v, const char *step, const char *f
     v->step(v->ctx, step, true, found);
 }
 
-static enum status failed(const struct verification *v, const char *step, const struct err *own, struct err *e)
-{
+static enum status failed(const struct verification *v, const char *step, const struct err *own, struct err *e) {
     v->step(v->ctx, step, false, own->text);
     return err_set(e, own->status, "%s", own->text);
 }
 
 /* Every frame and checksum is looked at by reading everything. */
-static enum status verify_journal(const struct verification *v, struct store_reader *r, uint64_t *end, struct err *e)
-{
+static enum status verify_journal(const struct verification *v, struct store_reader *r, uint64_t *end, struct err *e) {
     struct err own = ERR_INIT;
     struct journal_record record;
     uint64_t next = store_reader_first(r), bytes = 0, time_ns = 0;
@@ -68,8 +65,7 @@ static enum status verify_journal(const struct verification *v, struct store_rea
 }
 
 static enum status verify_module(const struct verification *v, struct store *s, const struct store_info *info,
-                                 struct err *e)
-{
+                                 struct err *e) {
     struct err own = ERR_INIT;
     struct span bytes;
     char hex[SHA256_HEX];
@@ -82,8 +78,7 @@ static enum status verify_module(const struct verification *v, struct store *s, 
 }
 
 static enum status verify_replay(const struct verification *v, struct store *s, struct store_reader *r, uint64_t end,
-                                 struct err *e)
-{
+                                 struct err *e) {
     struct err own = ERR_INIT;
     const struct machine_replay_options o = {.until_ticks = UINT64_MAX};
     struct machine_replay_result result;
@@ -99,8 +94,7 @@ static enum status verify_replay(const struct verification *v, struct store *s, 
     return ST_OK;
 }
 
-enum status machine_verify(struct store *s, const struct store_id *id, machine_step step, void *ctx, struct err *e)
-{
+enum status machine_verify(struct store *s, const struct store_id *id, machine_step step, void *ctx, struct err *e) {
     const struct verification v = {step, ctx};
     struct err own = ERR_INIT;
     struct store_reader *r = NULL;

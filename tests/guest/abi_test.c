@@ -16,17 +16,16 @@
 
 /* ---- the page ---- */
 
-static void put_signature(struct buf *b, const struct abi_call *c)
-{
+static void put_signature(struct buf *b, const struct abi_call *c) {
     char params[ABI_MAX_WASM_PARAMS + 1];
     uint32_t n = abi_call_params(c, params);
     for (uint32_t i = 0; i < n; i++)
         buf_print(b, "%s%s", i ? ", " : "", params[i] == 'I' ? "i64" : "i32");
 }
 
-static void put_call(struct buf *b, const struct abi_call *c)
-{
-    buf_print(b, "\n### %s\n\n%c%s. Number %u.\n\n    (", c->name, toupper((unsigned char)c->doc[0]), c->doc + 1, c->code);
+static void put_call(struct buf *b, const struct abi_call *c) {
+    buf_print(b, "\n### %s\n\n%c%s. Number %u.\n\n    (", c->name, toupper((unsigned char)c->doc[0]), c->doc + 1,
+              c->code);
     put_signature(b, c);
     buf_print(b, ") -> %s\n", c->result == ABI_RESULT_NORETURN ? "()" : "errno: i32");
     if (c->nparams)
@@ -42,11 +41,12 @@ static void put_call(struct buf *b, const struct abi_call *c)
     buf_print(b, "\n%s%s.\n", effect, c->effect & ABI_BLOCKS ? "; may wait" : "");
 }
 
-static void put_page(struct buf *b)
-{
-    buf_print(b, "# Imports\n\nEvery function a guest can import. This page is made from the tables in `abi/`; do not edit "
-                 "it.\n\nA call's number is how journals name it. Pointers are checked before a call has any effect; one that is "
-                 "out of\nbounds is answered with EFAULT.\n");
+static void put_page(struct buf *b) {
+    buf_print(
+        b, "# Imports\n\nEvery function a guest can import. This page is made from the tables in `abi/`; do not edit "
+           "it.\n\nA call's number is how journals name it. Pointers are checked before a call has any effect; one "
+           "that is "
+           "out of\nbounds is answered with EFAULT.\n");
     for (uint32_t t = 0; abi_tables[t]; t++) {
         buf_print(b, "\n## %s\n", abi_tables[t]->module);
         if (abi_tables[t]->base)
@@ -56,8 +56,7 @@ static void put_page(struct buf *b)
     }
 }
 
-static void the_page_is_up_to_date(void **state)
-{
+static void the_page_is_up_to_date(void **state) {
     struct buf page, there;
     char path[512];
     const char *root = getenv("AEON_SOURCE_DIR");
@@ -87,8 +86,7 @@ static void the_page_is_up_to_date(void **state)
 
 /* ---- tables ---- */
 
-static void numbers_are_part_of_the_format(void **state)
-{
+static void numbers_are_part_of_the_format(void **state) {
     (void)state;
     assert_int_equal(ABI_CODE_args_get, 0);
     assert_int_equal(ABI_CODE_fd_write, 26);
@@ -108,16 +106,17 @@ static void numbers_are_part_of_the_format(void **state)
         }
 }
 
-static void signatures_are_those_of_the_standard(void **state)
-{
+static void signatures_are_those_of_the_standard(void **state) {
     static const struct {
         uint32_t code;
         const char *params;
     } expected[] = {
-        {ABI_CODE_args_get, "ii"},        {ABI_CODE_clock_time_get, "iIi"}, {ABI_CODE_fd_pread, "iiiIi"},
-        {ABI_CODE_fd_readdir, "iiiIi"},   {ABI_CODE_fd_renumber, "ii"},     {ABI_CODE_fd_seek, "iIii"},
-        {ABI_CODE_path_open, "iiiiiIIii"}, {ABI_CODE_path_link, "iiiiiii"},  {ABI_CODE_poll_oneoff, "iiii"},
-        {ABI_CODE_sock_recv, "iiiiii"},   {ABI_CODE_sched_yield, ""},       {ABI_CODE_path_filestat_set_times, "iiiiIIi"},
+        {ABI_CODE_args_get, "ii"},         {ABI_CODE_clock_time_get, "iIi"},
+        {ABI_CODE_fd_pread, "iiiIi"},      {ABI_CODE_fd_readdir, "iiiIi"},
+        {ABI_CODE_fd_renumber, "ii"},      {ABI_CODE_fd_seek, "iIii"},
+        {ABI_CODE_path_open, "iiiiiIIii"}, {ABI_CODE_path_link, "iiiiiii"},
+        {ABI_CODE_poll_oneoff, "iiii"},    {ABI_CODE_sock_recv, "iiiiii"},
+        {ABI_CODE_sched_yield, ""},        {ABI_CODE_path_filestat_set_times, "iiiiIIi"},
     };
     char params[ABI_MAX_WASM_PARAMS + 1];
     (void)state;
@@ -129,8 +128,7 @@ static void signatures_are_those_of_the_standard(void **state)
 
 /* ---- words ---- */
 
-static void shows(bool json, uint32_t width, enum abi_kind_id kind, struct span value, const char *expected)
-{
+static void shows(bool json, uint32_t width, enum abi_kind_id kind, struct span value, const char *expected) {
     struct buf b;
     buf_init(&b, 1 << 16);
     struct abi_text t = {&b, json, width};
@@ -140,15 +138,13 @@ static void shows(bool json, uint32_t width, enum abi_kind_id kind, struct span 
     buf_deinit(&b);
 }
 
-static void shows_number(bool json, enum abi_kind_id kind, uint64_t value, const char *expected)
-{
+static void shows_number(bool json, enum abi_kind_id kind, uint64_t value, const char *expected) {
     uint8_t bytes[8];
     put_u64(bytes, value);
     shows(json, 0, kind, SPAN(bytes, 8), expected);
 }
 
-static void numbers_have_names(void **state)
-{
+static void numbers_have_names(void **state) {
     (void)state;
     shows_number(false, ABI_KIND_FD, 3, "3");
     shows_number(false, ABI_KIND_FD, UINT32_MAX, "-1");
@@ -170,8 +166,7 @@ static void numbers_have_names(void **state)
     assert_string_equal(abi_errno_name(77), "?");
 }
 
-static void bytes_are_escaped_and_cut(void **state)
-{
+static void bytes_are_escaped_and_cut(void **state) {
     (void)state;
     shows(false, 0, ABI_KIND_PATH, SPAN_STR("a\tb\n\"q\"\\"), "\"a\\tb\\n\\\"q\\\"\\\\\"");
     shows(false, 0, ABI_KIND_PATH, SPAN("\0\x7f\xff", 3), "\"\\x00\\x7f\\xff\"");
@@ -188,11 +183,11 @@ static void bytes_are_escaped_and_cut(void **state)
     shows(false, 0, ABI_KIND_STRINGS_OUT, SPAN("", 0), "[]");
 }
 
-static void records_are_decoded(void **state)
-{
+static void records_are_decoded(void **state) {
     struct wasi_filestat st = {.filetype = WASI_FILETYPE_DIRECTORY, .size = 4096, .nlink = 2, .mtim = 9};
     struct wasi_subscription sub[2] = {{.userdata = 1, .type = WASI_EVENT_FD_READ, .u.fd = 5}, {.userdata = 2}};
-    struct wasi_event event = {.userdata = 1, .error = WASI_EBADF, .type = WASI_EVENT_FD_WRITE, .nbytes = 7, .flags = 1};
+    struct wasi_event event = {
+        .userdata = 1, .error = WASI_EBADF, .type = WASI_EVENT_FD_WRITE, .nbytes = 7, .flags = 1};
     (void)state;
     sub[1].u.clock.id = 1;
     sub[1].u.clock.timeout = 500;
@@ -204,8 +199,9 @@ static void records_are_decoded(void **state)
     shows(false, 0, ABI_KIND_SUBSCRIPTIONS_IN, SPAN(sub, sizeof sub),
           "[{userdata=1, type=FD_READ, fd=5}, "
           "{userdata=2, type=CLOCK, clock=MONOTONIC, timeout=500, precision=0, flags=ABSTIME}]");
-    shows(true, 0, ABI_KIND_EVENTS_OUT, SPAN(&event, sizeof event),
-          "[{\"userdata\":1,\"error\":\"EBADF\",\"type\":\"FD_WRITE\",\"nbytes\":7,\"flags\":\"FD_READWRITE_HANGUP\"}]");
+    shows(
+        true, 0, ABI_KIND_EVENTS_OUT, SPAN(&event, sizeof event),
+        "[{\"userdata\":1,\"error\":\"EBADF\",\"type\":\"FD_WRITE\",\"nbytes\":7,\"flags\":\"FD_READWRITE_HANGUP\"}]");
     uint8_t entries[24 + 3 + 24 + 1] = {0}; /* the second one is cut */
     entries[0] = 1;
     entries[16] = 3;
@@ -217,8 +213,7 @@ static void records_are_decoded(void **state)
           "[{name=\"abc\", type=REGULAR_FILE, ino=0, next=1}, {name=\"x\", type=UNKNOWN, ino=0, next=0}]");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_up_to_date),
         cmocka_unit_test(numbers_are_part_of_the_format),

@@ -8,8 +8,7 @@
 
 #include "stage.h"
 
-static void a_guest_writes_and_exits(void **state)
-{
+static void a_guest_writes_and_exits(void **state) {
     struct stage s;
     struct ending end;
     (void)state;
@@ -23,8 +22,7 @@ static void a_guest_writes_and_exits(void **state)
 }
 
 /* The implementations check what they are given; here is what the guest finds in its memory. */
-static void every_shape_crosses(void **state)
-{
+static void every_shape_crosses(void **state) {
     struct stage s;
     struct module_file m;
     struct ending end = {0};
@@ -63,8 +61,7 @@ static void every_shape_crosses(void **state)
     stage_deinit(&s);
 }
 
-static void pointers_out_of_bounds_are_faults(void **state)
-{
+static void pointers_out_of_bounds_are_faults(void **state) {
     struct stage s;
     struct ending end;
     (void)state;
@@ -77,8 +74,7 @@ static void pointers_out_of_bounds_are_faults(void **state)
     stage_deinit(&s);
 }
 
-static void refuse(const char *name, enum status expected, const char *words)
-{
+static void refuse(const char *name, enum status expected, const char *words) {
     struct stage s;
     struct module_file m;
     stage_init(&s);
@@ -98,8 +94,7 @@ static void refuse(const char *name, enum status expected, const char *words)
     stage_deinit(&s);
 }
 
-static void what_cannot_be_linked_is_named(void **state)
-{
+static void what_cannot_be_linked_is_named(void **state) {
     (void)state;
     refuse("unknown", ST_UNLINKABLE, "wasi_snapshot_preview1.fd_frobnicate");
     refuse("foreign", ST_UNLINKABLE, "env.emscripten_notify, and there is no import module of that name");
@@ -109,8 +104,7 @@ static void what_cannot_be_linked_is_named(void **state)
     refuse("library", ST_UNSUPPORTED, "neither _start nor _initialize");
 }
 
-static void a_trap_tells_where(void **state)
-{
+static void a_trap_tells_where(void **state) {
     struct stage s;
     struct ending end;
     (void)state;
@@ -126,8 +120,7 @@ static void a_trap_tells_where(void **state)
     stage_deinit(&s);
 }
 
-static void an_implementation_can_trap(void **state)
-{
+static void an_implementation_can_trap(void **state) {
     struct stage s;
     struct ending end;
     (void)state;
@@ -140,8 +133,7 @@ static void an_implementation_can_trap(void **state)
     stage_deinit(&s);
 }
 
-static void limits_have_names(void **state)
-{
+static void limits_have_names(void **state) {
     const char *names[GUEST_NLIMITS];
     uint64_t values[GUEST_NLIMITS];
     struct guest_limits l = guest_limits_default(), back = {0};
@@ -156,12 +148,14 @@ static void limits_have_names(void **state)
     assert_false(guest_limits_set(&back, "frames", (uint64_t)1 << 32));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_guest_writes_and_exits),          cmocka_unit_test(every_shape_crosses),
-        cmocka_unit_test(pointers_out_of_bounds_are_faults), cmocka_unit_test(what_cannot_be_linked_is_named),
-        cmocka_unit_test(a_trap_tells_where),                cmocka_unit_test(an_implementation_can_trap),
+        cmocka_unit_test(a_guest_writes_and_exits),
+        cmocka_unit_test(every_shape_crosses),
+        cmocka_unit_test(pointers_out_of_bounds_are_faults),
+        cmocka_unit_test(what_cannot_be_linked_is_named),
+        cmocka_unit_test(a_trap_tells_where),
+        cmocka_unit_test(an_implementation_can_trap),
         cmocka_unit_test(limits_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,8 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static void assert_same_ending(const struct ending *a, const struct ending *b)
-{
+static void assert_same_ending(const struct ending *a, const struct ending *b) {
     assert_int_equal(a->outcome, b->outcome);
     assert_true(a->value == b->value);
     assert_true(a->ticks == b->ticks);
@@ -23,8 +22,7 @@ static void assert_same_ending(const struct ending *a, const struct ending *b)
     assert_string_equal(a->words, b->words);
 }
 
-static void record(const char *module, struct tape *tape, struct ending *end)
-{
+static void record(const char *module, struct tape *tape, struct ending *end) {
     struct stage s;
     *tape = (struct tape){0};
     stage_init(&s);
@@ -32,8 +30,7 @@ static void record(const char *module, struct tape *tape, struct ending *end)
     stage_deinit(&s);
 }
 
-static void a_replay_is_the_same_execution(void **state)
-{
+static void a_replay_is_the_same_execution(void **state) {
     static const char *const modules[] = {"hello", "shapes", "faults", "compute", "trap"};
     (void)state;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
@@ -58,8 +55,7 @@ static void a_replay_is_the_same_execution(void **state)
 }
 
 /* What is in a journal, record by record. */
-static void records_hold_what_crossed(void **state)
-{
+static void records_hold_what_crossed(void **state) {
     struct tape t;
     struct ending end;
     (void)state;
@@ -93,8 +89,7 @@ static void records_hold_what_crossed(void **state)
 
 /* ---- strictness ---- */
 
-static void must_differ(const char *module, struct tape *t, uint32_t record, const char *words)
-{
+static void must_differ(const char *module, struct tape *t, uint32_t record, const char *words) {
     struct ending end;
     char number[32];
     play_replay(module, UINT64_MAX, UINT64_MAX, t, &end);
@@ -107,8 +102,7 @@ static void must_differ(const char *module, struct tape *t, uint32_t record, con
 }
 
 /* Each number and byte that the guest itself determines, changed by one bit. */
-static void every_difference_is_found(void **state)
-{
+static void every_difference_is_found(void **state) {
     static const char *const modules[] = {"hello", "shapes", "faults", "trap"};
     (void)state;
     for (size_t m = 0; m < sizeof modules / sizeof *modules; m++) {
@@ -152,8 +146,7 @@ static void every_difference_is_found(void **state)
     }
 }
 
-static void both_sides_are_shown(void **state)
-{
+static void both_sides_are_shown(void **state) {
     struct tape t;
     struct ending end;
     (void)state;
@@ -167,8 +160,7 @@ static void both_sides_are_shown(void **state)
     must_differ("hello", &t, 3, "the journal has exited with 4");
 }
 
-static void results_must_fit(void **state)
-{
+static void results_must_fit(void **state) {
     struct tape t;
     struct ending end;
     (void)state;
@@ -196,8 +188,7 @@ static void results_must_fit(void **state)
     tape_deinit(&t);
 }
 
-static void a_journal_that_just_ends(void **state)
-{
+static void a_journal_that_just_ends(void **state) {
     struct tape t;
     struct ending whole, end;
     (void)state;
@@ -213,8 +204,7 @@ static void a_journal_that_just_ends(void **state)
 
 /* ---- waiting and being stopped ---- */
 
-static void a_parked_call_is_recorded_once(void **state)
-{
+static void a_parked_call_is_recorded_once(void **state) {
     struct tape plain, t;
     struct ending whole, end;
     (void)state;
@@ -236,14 +226,12 @@ static void a_parked_call_is_recorded_once(void **state)
     tape_deinit(&plain);
 }
 
-static void *stop_soon(void *arg)
-{
+static void *stop_soon(void *arg) {
     guest_stop(arg, GUEST_INTERRUPTED, 2);
     return NULL;
 }
 
-static void a_loop_is_interrupted_and_replays_to_there(void **state)
-{
+static void a_loop_is_interrupted_and_replays_to_there(void **state) {
     struct tape t = {0};
     struct stage s;
     struct module_file m;
@@ -279,8 +267,7 @@ static void a_loop_is_interrupted_and_replays_to_there(void **state)
 }
 
 /* The call waits (parks) and is given up: its CALL is there, its RETURN is not. */
-static void a_waiting_call_is_interrupted(void **state)
-{
+static void a_waiting_call_is_interrupted(void **state) {
     struct tape t = {0};
     struct stage s;
     struct module_file m;
@@ -311,8 +298,7 @@ static void a_waiting_call_is_interrupted(void **state)
     stage_deinit(&s);
 }
 
-static void fuel_ends_at_the_same_tick(void **state)
-{
+static void fuel_ends_at_the_same_tick(void **state) {
     (void)state;
     for (uint64_t fuel = 1; fuel < 40; fuel += 3) {
         struct tape t = {0};
@@ -329,8 +315,7 @@ static void fuel_ends_at_the_same_tick(void **state)
     }
 }
 
-static void a_trap_of_an_implementation_replays(void **state)
-{
+static void a_trap_of_an_implementation_replays(void **state) {
     struct tape t = {0};
     struct stage s;
     struct ending end, replayed;
@@ -345,8 +330,7 @@ static void a_trap_of_an_implementation_replays(void **state)
     stage_deinit(&s);
 }
 
-static void a_full_journal_stops_the_guest(void **state)
-{
+static void a_full_journal_stops_the_guest(void **state) {
     struct tape whole;
     struct ending end;
     (void)state;
@@ -366,8 +350,7 @@ static void a_full_journal_stops_the_guest(void **state)
     tape_deinit(&whole);
 }
 
-static void notes_are_passed_over(void **state)
-{
+static void notes_are_passed_over(void **state) {
     struct tape t = {0};
     struct stage s;
     struct module_file m;
@@ -393,8 +376,7 @@ static void notes_are_passed_over(void **state)
     stage_deinit(&s);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replay_is_the_same_execution),
         cmocka_unit_test(records_hold_what_crossed),

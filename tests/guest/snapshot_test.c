@@ -12,8 +12,7 @@
 
 enum { ROOM = 64 << 20 };
 
-static void record(const char *module, struct tape *t, struct ending *end)
-{
+static void record(const char *module, struct tape *t, struct ending *end) {
     struct stage s;
     *t = (struct tape){0};
     stage_init(&s);
@@ -22,8 +21,7 @@ static void record(const char *module, struct tape *t, struct ending *end)
 }
 
 /* Replays to `tick`, freezes, and finishes in another guest. */
-static void freeze_and_thaw(const struct module_file *m, struct tape *t, uint64_t tick, const struct ending *whole)
-{
+static void freeze_and_thaw(const struct module_file *m, struct tape *t, uint64_t tick, const struct ending *whole) {
     struct buf frozen;
     struct ending end = {0};
     struct err e = ERR_INIT;
@@ -54,8 +52,7 @@ static void freeze_and_thaw(const struct module_file *m, struct tape *t, uint64_
     buf_deinit(&frozen);
 }
 
-static void a_guest_thaws_at_any_tick(void **state)
-{
+static void a_guest_thaws_at_any_tick(void **state) {
     struct tape t;
     struct module_file m;
     struct ending whole;
@@ -78,8 +75,7 @@ static void a_guest_thaws_at_any_tick(void **state)
 }
 
 /* Frozen while its call waits: the CALL is in the journal before, the RETURN after. */
-static void a_waiting_guest_thaws(void **state)
-{
+static void a_waiting_guest_thaws(void **state) {
     struct tape t = {0};
     struct stage s;
     struct module_file m;
@@ -123,8 +119,7 @@ static void a_waiting_guest_thaws(void **state)
 }
 
 /* The journal asks for a snapshot in mid-run, as a store does when a segment is full. */
-static void a_journal_may_open_with_a_snapshot(void **state)
-{
+static void a_journal_may_open_with_a_snapshot(void **state) {
     struct tape t = {0};
     struct stage s;
     struct module_file m;
@@ -174,8 +169,7 @@ static void a_journal_may_open_with_a_snapshot(void **state)
     stage_deinit(&s);
 }
 
-static void damage_is_noticed(void **state)
-{
+static void damage_is_noticed(void **state) {
     struct tape t;
     struct module_file m, other;
     struct ending end = {0};
@@ -214,8 +208,7 @@ static void damage_is_noticed(void **state)
     module_close(&other);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_thaws_at_any_tick),
         cmocka_unit_test(a_waiting_guest_thaws),

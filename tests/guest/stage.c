@@ -16,8 +16,7 @@
 
 /* ---- the clock ---- */
 
-static int stage_clock(struct world *w, enum world_clock c, uint64_t *ns)
-{
+static int stage_clock(struct world *w, enum world_clock c, uint64_t *ns) {
     struct stage *s = (struct stage *)w; /* its first member */
     (void)c;
     *ns = s->now += 1000;
@@ -29,8 +28,7 @@ static const struct world_ops ops = {.name = "stage", .clock = stage_clock};
 /* ---- implementations ---- */
 
 /* Counts a call; true when it is the one that has to wait. */
-static bool parks(struct stage *s)
-{
+static bool parks(struct stage *s) {
     s->calls++;
     if (s->calls != s->park_at)
         return false;
@@ -40,8 +38,7 @@ static bool parks(struct stage *s)
 
 static const char *const arguments[] = {"program", "an argument"};
 
-static int64_t args_sizes_get(void *ctx, union abi_arg *args)
-{
+static int64_t args_sizes_get(void *ctx, union abi_arg *args) {
     struct abi_args_sizes_get *a = (struct abi_args_sizes_get *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -50,16 +47,14 @@ static int64_t args_sizes_get(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t args_get(void *ctx, union abi_arg *args)
-{
+static int64_t args_get(void *ctx, union abi_arg *args) {
     if (parks(ctx))
         return ABI_PARK;
     ((struct abi_args_get *)args)->argv = (struct abi_strings){arguments, 2};
     return 0;
 }
 
-static int64_t clock_time_get(void *ctx, union abi_arg *args)
-{
+static int64_t clock_time_get(void *ctx, union abi_arg *args) {
     struct abi_clock_time_get *a = (struct abi_clock_time_get *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -69,8 +64,7 @@ static int64_t clock_time_get(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t random_get(void *ctx, union abi_arg *args)
-{
+static int64_t random_get(void *ctx, union abi_arg *args) {
     struct stage *s = ctx;
     struct abi_random_get *a = (struct abi_random_get *)args;
     struct prng prng = {s->seed};
@@ -82,8 +76,7 @@ static int64_t random_get(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t fd_fdstat_get(void *ctx, union abi_arg *args)
-{
+static int64_t fd_fdstat_get(void *ctx, union abi_arg *args) {
     struct abi_fd_fdstat_get *a = (struct abi_fd_fdstat_get *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -91,8 +84,7 @@ static int64_t fd_fdstat_get(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t path_open(void *ctx, union abi_arg *args)
-{
+static int64_t path_open(void *ctx, union abi_arg *args) {
     struct abi_path_open *a = (struct abi_path_open *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -108,8 +100,7 @@ static int64_t path_open(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t fd_read(void *ctx, union abi_arg *args)
-{
+static int64_t fd_read(void *ctx, union abi_arg *args) {
     struct abi_fd_read *a = (struct abi_fd_read *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -122,8 +113,7 @@ static int64_t fd_read(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t fd_write(void *ctx, union abi_arg *args)
-{
+static int64_t fd_write(void *ctx, union abi_arg *args) {
     struct stage *s = ctx;
     struct abi_fd_write *a = (struct abi_fd_write *)args;
     if (parks(s))
@@ -134,16 +124,14 @@ static int64_t fd_write(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t fd_close(void *ctx, union abi_arg *args)
-{
+static int64_t fd_close(void *ctx, union abi_arg *args) {
     struct abi_fd_close *a = (struct abi_fd_close *)args;
     if (parks(ctx))
         return ABI_PARK;
     return a->fd == 7 ? 0 : WASI_EBADF;
 }
 
-static int64_t poll_oneoff(void *ctx, union abi_arg *args)
-{
+static int64_t poll_oneoff(void *ctx, union abi_arg *args) {
     struct abi_poll_oneoff *a = (struct abi_poll_oneoff *)args;
     struct wasi_subscription in;
     if (parks(ctx))
@@ -160,14 +148,12 @@ static int64_t poll_oneoff(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t path_unlink_file(void *ctx, union abi_arg *args)
-{
+static int64_t path_unlink_file(void *ctx, union abi_arg *args) {
     (void)args;
     return parks(ctx) ? ABI_PARK : WASI_ENOENT;
 }
 
-static int64_t sched_yield_(void *ctx, union abi_arg *args)
-{
+static int64_t sched_yield_(void *ctx, union abi_arg *args) {
     struct stage *s = ctx;
     (void)args;
     if (parks(s))
@@ -175,15 +161,13 @@ static int64_t sched_yield_(void *ctx, union abi_arg *args)
     return s->trap_yield ? ABI_TRAP : 0;
 }
 
-static int64_t proc_exit(void *ctx, union abi_arg *args)
-{
+static int64_t proc_exit(void *ctx, union abi_arg *args) {
     if (parks(ctx))
         return ABI_PARK;
     return ABI_EXIT(((struct abi_proc_exit *)args)->code);
 }
 
-static int64_t fd_seek(void *ctx, union abi_arg *args)
-{
+static int64_t fd_seek(void *ctx, union abi_arg *args) {
     struct abi_fd_seek *a = (struct abi_fd_seek *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -192,8 +176,7 @@ static int64_t fd_seek(void *ctx, union abi_arg *args)
     return 0;
 }
 
-static int64_t unstable_fd_seek(void *ctx, union abi_arg *args)
-{
+static int64_t unstable_fd_seek(void *ctx, union abi_arg *args) {
     struct abi_unstable_fd_seek *a = (struct abi_unstable_fd_seek *)args;
     if (parks(ctx))
         return ABI_PARK;
@@ -204,32 +187,32 @@ static int64_t unstable_fd_seek(void *ctx, union abi_arg *args)
 
 #define ROW(name) [ABI_CODE_##name - ABI_PREVIEW1_FIRST_CODE] = name
 static const abi_fn preview1[ABI_CODE_PREVIEW1_END - ABI_PREVIEW1_FIRST_CODE] = {
-    ROW(args_sizes_get), ROW(args_get),    ROW(clock_time_get), ROW(random_get),
-    ROW(fd_fdstat_get),  ROW(path_open),   ROW(fd_read),        ROW(fd_write),
-    ROW(fd_close),       ROW(poll_oneoff), ROW(fd_seek),        ROW(path_unlink_file),
+    ROW(args_sizes_get), ROW(args_get),
+    ROW(clock_time_get), ROW(random_get),
+    ROW(fd_fdstat_get),  ROW(path_open),
+    ROW(fd_read),        ROW(fd_write),
+    ROW(fd_close),       ROW(poll_oneoff),
+    ROW(fd_seek),        ROW(path_unlink_file),
     ROW(proc_exit),      [ABI_CODE_sched_yield - ABI_PREVIEW1_FIRST_CODE] = sched_yield_,
 };
 static const abi_fn unstable[ABI_CODE_UNSTABLE_END - ABI_UNSTABLE_FIRST_CODE] = {
     [ABI_CODE_unstable_fd_seek - ABI_UNSTABLE_FIRST_CODE] = unstable_fd_seek,
 };
 
-void stage_init(struct stage *s)
-{
+void stage_init(struct stage *s) {
     *s = (struct stage){.world = {&ops}, .now = 5000000, .seed = 1};
     s->libraries[0] = (struct edge_library){&abi_wasi_preview1, preview1, s};
     s->libraries[1] = (struct edge_library){&abi_wasi_unstable, unstable, s};
     buf_init(&s->output, 1 << 20);
 }
 
-void stage_deinit(struct stage *s)
-{
+void stage_deinit(struct stage *s) {
     buf_deinit(&s->output);
 }
 
 /* ---- modules ---- */
 
-void module_open(struct module_file *m, const char *name)
-{
+void module_open(struct module_file *m, const char *name) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s.wasm", TEST_MODULES, name);
     FILE *f = fopen(path, "rb");
@@ -242,16 +225,14 @@ void module_open(struct module_file *m, const char *name)
         fail_msg("%s: %s", path, e.text);
 }
 
-void module_close(struct module_file *m)
-{
+void module_close(struct module_file *m) {
     wasm_module_free(m->module);
     mem_free((void *)m->bytes.data);
 }
 
 /* ---- playing ---- */
 
-struct edge_options stage_options(struct stage *s, enum edge_mode mode, struct tape *tape)
-{
+struct edge_options stage_options(struct stage *s, enum edge_mode mode, struct tape *tape) {
     struct edge_options o = {.mode = mode};
     if (mode != EDGE_REPLAY) {
         o.libraries = s->libraries;
@@ -265,8 +246,7 @@ struct edge_options stage_options(struct stage *s, enum edge_mode mode, struct t
     return o;
 }
 
-struct guest *guest_open(const struct module_file *m, uint64_t fuel, const struct edge_options *o)
-{
+struct guest *guest_open(const struct module_file *m, uint64_t fuel, const struct edge_options *o) {
     struct guest_limits limits = guest_limits_default();
     struct guest *g;
     struct err e = ERR_INIT;
@@ -276,8 +256,7 @@ struct guest *guest_open(const struct module_file *m, uint64_t fuel, const struc
     return g;
 }
 
-void ending_of(struct guest *g, struct ending *out)
-{
+void ending_of(struct guest *g, struct ending *out) {
     struct sha256 h;
     struct wasm_memory *memory = wasm_instance_memory(guest_instance(g));
     out->ticks = guest_clock(g);
@@ -290,8 +269,7 @@ void ending_of(struct guest *g, struct ending *out)
     }
 }
 
-void guest_finish(struct guest *g, uint64_t until, struct ending *out)
-{
+void guest_finish(struct guest *g, uint64_t until, struct ending *out) {
     out->err = (struct err)ERR_INIT;
     do
         out->outcome = guest_run(g, until, &out->value, &out->err);
@@ -300,28 +278,24 @@ void guest_finish(struct guest *g, uint64_t until, struct ending *out)
     guest_free(g);
 }
 
-static void play(const char *name, uint64_t fuel, uint64_t until, const struct edge_options *o, struct ending *out)
-{
+static void play(const char *name, uint64_t fuel, uint64_t until, const struct edge_options *o, struct ending *out) {
     struct module_file m;
     module_open(&m, name);
     guest_finish(guest_open(&m, fuel, o), until, out);
     module_close(&m);
 }
 
-void play_live(struct stage *s, const char *module, struct ending *out)
-{
+void play_live(struct stage *s, const char *module, struct ending *out) {
     struct edge_options o = stage_options(s, EDGE_LIVE, NULL);
     play(module, UINT64_MAX, UINT64_MAX, &o, out);
 }
 
-void play_record(struct stage *s, const char *module, uint64_t fuel, struct tape *tape, struct ending *out)
-{
+void play_record(struct stage *s, const char *module, uint64_t fuel, struct tape *tape, struct ending *out) {
     struct edge_options o = stage_options(s, EDGE_RECORD, tape);
     play(module, fuel, UINT64_MAX, &o, out);
 }
 
-void play_replay(const char *module, uint64_t fuel, uint64_t until, struct tape *tape, struct ending *out)
-{
+void play_replay(const char *module, uint64_t fuel, uint64_t until, struct tape *tape, struct ending *out) {
     struct edge_options o = stage_options(NULL, EDGE_REPLAY, tape);
     play(module, fuel, until, &o, out);
 }

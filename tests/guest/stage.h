@@ -10,11 +10,11 @@ struct stage {
     struct world world;
     uint64_t now;
     struct edge_library libraries[2];
-    uint32_t calls;       /* made to implementations */
-    uint32_t park_at;     /* the call with this number (from 1) answers PARK once; 0: none */
-    bool trap_yield;      /* sched_yield answers TRAP */
-    uint64_t seed;        /* of random_get */
-    struct buf output;    /* what was written to descriptor 1 */
+    uint32_t calls;    /* made to implementations */
+    uint32_t park_at;  /* the call with this number (from 1) answers PARK once; 0: none */
+    bool trap_yield;   /* sched_yield answers TRAP */
+    uint64_t seed;     /* of random_get */
+    struct buf output; /* what was written to descriptor 1 */
 };
 
 void stage_init(struct stage *s);

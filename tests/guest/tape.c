@@ -2,8 +2,7 @@
 
 #include "base/must.h"
 
-static void put(struct tape *t, const struct journal_record *r)
-{
+static void put(struct tape *t, const struct journal_record *r) {
     if (t->n == t->cap) {
         t->cap = t->cap ? t->cap * 2 : 16;
         t->records = mem_realloc(t->records, t->cap * sizeof *t->records);
@@ -31,8 +30,7 @@ static void put(struct tape *t, const struct journal_record *r)
             t->records[i].blobs[j].pieces = &t->pieces[i][j];
 }
 
-static enum status append(void *ctx, struct journal_record *r, struct err *e)
-{
+static enum status append(void *ctx, struct journal_record *r, struct err *e) {
     struct tape *t = ctx;
     r->number = t->n;
     if (t->full_after && t->n >= t->full_after)
@@ -42,19 +40,16 @@ static enum status append(void *ctx, struct journal_record *r, struct err *e)
     return ST_OK;
 }
 
-static bool wants_snapshot(void *ctx)
-{
+static bool wants_snapshot(void *ctx) {
     return ((struct tape *)ctx)->wants_snapshot;
 }
 
-static enum status snapshot(void *ctx, struct journal_record *r, struct err *e)
-{
+static enum status snapshot(void *ctx, struct journal_record *r, struct err *e) {
     ((struct tape *)ctx)->wants_snapshot = false;
     return append(ctx, r, e);
 }
 
-static enum status next(void *ctx, struct journal_record *out, struct err *e)
-{
+static enum status next(void *ctx, struct journal_record *out, struct err *e) {
     struct tape *t = ctx;
     (void)e;
     if (t->at == t->n)
@@ -63,32 +58,27 @@ static enum status next(void *ctx, struct journal_record *out, struct err *e)
     return ST_OK;
 }
 
-struct edge_sink tape_sink(struct tape *t)
-{
+struct edge_sink tape_sink(struct tape *t) {
     return (struct edge_sink){append, wants_snapshot, snapshot, t};
 }
 
-struct edge_source tape_source(struct tape *t, uint32_t from)
-{
+struct edge_source tape_source(struct tape *t, uint32_t from) {
     t->at = from;
     return (struct edge_source){next, t};
 }
 
-void tape_copy(struct tape *to, const struct tape *from)
-{
+void tape_copy(struct tape *to, const struct tape *from) {
     *to = (struct tape){0};
     for (uint32_t i = 0; i < from->n; i++)
         put(to, &from->records[i]);
 }
 
-static void free_blobs(struct tape *t, uint32_t i)
-{
+static void free_blobs(struct tape *t, uint32_t i) {
     for (uint32_t j = 0; j < t->records[i].nblobs; j++)
         mem_free(t->pieces[i][j].iov_base);
 }
 
-static void renumber(struct tape *t)
-{
+static void renumber(struct tape *t) {
     for (uint32_t i = 0; i < t->n; i++) {
         t->records[i].number = i;
         for (uint32_t j = 0; j < t->records[i].nblobs; j++)
@@ -96,8 +86,7 @@ static void renumber(struct tape *t)
     }
 }
 
-void tape_drop(struct tape *t, uint32_t i)
-{
+void tape_drop(struct tape *t, uint32_t i) {
     free_blobs(t, i);
     t->n--;
     memmove(&t->records[i], &t->records[i + 1], (t->n - i) * sizeof *t->records);
@@ -105,8 +94,7 @@ void tape_drop(struct tape *t, uint32_t i)
     renumber(t);
 }
 
-void tape_repeat(struct tape *t, uint32_t i)
-{
+void tape_repeat(struct tape *t, uint32_t i) {
     struct journal_record r = t->records[i];
     put(t, &r);
     r = t->records[t->n - 1];
@@ -119,8 +107,7 @@ void tape_repeat(struct tape *t, uint32_t i)
     renumber(t);
 }
 
-void tape_deinit(struct tape *t)
-{
+void tape_deinit(struct tape *t) {
     for (uint32_t i = 0; i < t->n; i++)
         free_blobs(t, i);
     mem_free(t->records);

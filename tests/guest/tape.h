@@ -8,9 +8,9 @@ struct tape {
     struct journal_record *records; /* every blob one piece, owned */
     struct iovec (*pieces)[JOURNAL_MAX_BLOBS];
     uint32_t n, cap;
-    uint32_t at;                    /* next to be read */
-    uint32_t full_after;            /* append answers NO_SPACE from this number on; 0: never */
-    bool wants_snapshot;            /* asked for once */
+    uint32_t at;         /* next to be read */
+    uint32_t full_after; /* append answers NO_SPACE from this number on; 0: never */
+    bool wants_snapshot; /* asked for once */
 };
 
 void tape_deinit(struct tape *t);

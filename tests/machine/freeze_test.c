@@ -1,6 +1,6 @@
 /* freeze SNAPSHOTS: a real program is recorded while it computes; then its replay is frozen at random ticks, each state
- * is written to a file, and another process brings it back and finishes.  Both halves together must print what the whole
- * printed, and replay, being strict, makes sure that the rest of the journal is the same.
+ * is written to a file, and another process brings it back and finishes.  Both halves together must print what the
+ * whole printed, and replay, being strict, makes sure that the rest of the journal is the same.
  *
  * As a helper it is called with the words `thaw HOME RUN FILE`. */
 #include "base/must.h"
@@ -17,31 +17,27 @@
 enum { SKIPPED = 77, OUTPUT_MAX = 1 << 20 };
 #define SNAPSHOT_MAX ((size_t)512 << 20)
 
-static const char script[] =
-    "import json, hashlib\n"
-    "h = hashlib.sha256()\n"
-    "d = {}\n"
-    "for i in range(120):\n"
-    "    d[str(i * 7919 % 1009)] = [i, i / 7, 'x' * (i % 13)]\n"
-    "    h.update(repr(sorted(d.items())[:5]).encode())\n"
-    "    if i % 20 == 0:\n"
-    "        print(i, len(d), h.hexdigest(), flush=True)\n"
-    "print(hash(json.dumps(d)))\n";
+static const char script[] = "import json, hashlib\n"
+                             "h = hashlib.sha256()\n"
+                             "d = {}\n"
+                             "for i in range(120):\n"
+                             "    d[str(i * 7919 % 1009)] = [i, i / 7, 'x' * (i % 13)]\n"
+                             "    h.update(repr(sorted(d.items())[:5]).encode())\n"
+                             "    if i % 20 == 0:\n"
+                             "        print(i, len(d), h.hexdigest(), flush=True)\n"
+                             "print(hash(json.dumps(d)))\n";
 
-static void keep(void *ctx, enum machine_stream stream, struct span bytes)
-{
+static void keep(void *ctx, enum machine_stream stream, struct span bytes) {
     (void)stream;
     buf_append(ctx, bytes.data, bytes.size);
 }
 
-static _Noreturn void die(const char *what, const struct err *e)
-{
+static _Noreturn void die(const char *what, const struct err *e) {
     fprintf(stderr, "%s: %s\n", what, e->text);
     exit(1);
 }
 
-static struct store_reader *open_run(struct store *s, const char *id)
-{
+static struct store_reader *open_run(struct store *s, const char *id) {
     struct err e = ERR_INIT;
     struct store_id run;
     struct store_reader *r = NULL;
@@ -52,8 +48,7 @@ static struct store_reader *open_run(struct store *s, const char *id)
 
 /* ---- the other process ---- */
 
-static int thaw(const char *home, const char *id, const char *file)
-{
+static int thaw(const char *home, const char *id, const char *file) {
     struct err e = ERR_INIT;
     struct store *s;
     struct machine_replay_result result;
@@ -83,8 +78,7 @@ static int thaw(const char *home, const char *id, const char *file)
 
 /* ---- this one ---- */
 
-static void record(struct node *n, const char *module, char id[STORE_ID_TEXT])
-{
+static void record(struct node *n, const char *module, char id[STORE_ID_TEXT]) {
     struct err e = ERR_INIT;
     const char *const args[] = {"python", "-c", script};
     struct node_result result;
@@ -103,21 +97,18 @@ static void record(struct node *n, const char *module, char id[STORE_ID_TEXT])
     store_id_text(&found, id);
 }
 
-static int by_size(const void *a, const void *b)
-{
+static int by_size(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static void write_file(const char *path, const struct buf *b)
-{
+static void write_file(const char *path, const struct buf *b) {
     FILE *f = fopen(path, "wb");
     must(f && fwrite(b->data, 1, b->size, f) == b->size && fclose(f) == 0);
 }
 
 /* What the other process printed: the rest of the output, and how it ended. */
-static void thaw_elsewhere(const char *self, const char *home, const char *id, const char *file, struct buf *out)
-{
+static void thaw_elsewhere(const char *self, const char *home, const char *id, const char *file, struct buf *out) {
     char command[2048];
     snprintf(command, sizeof command, "%s thaw %s %s %s", self, home, id, file);
     FILE *p = popen(command, "r");
@@ -126,8 +117,7 @@ static void thaw_elsewhere(const char *self, const char *home, const char *id, c
     must(pclose(p) == 0);
 }
 
-static int freeze(const char *self, uint32_t count)
-{
+static int freeze(const char *self, uint32_t count) {
     struct err e = ERR_INIT;
     struct node *n;
     char id[STORE_ID_TEXT], file[1024], python[1024];
@@ -201,8 +191,7 @@ static int freeze(const char *self, uint32_t count)
     return 0;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc == 5 && strcmp(argv[1], "thaw") == 0)
         return thaw(argv[2], argv[3], argv[4]);
     return freeze(argv[0], argc > 1 ? (uint32_t)atoi(argv[1]) : 100);

@@ -23,8 +23,7 @@ struct fixture {
     char home[256];
 };
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     struct fixture *f = mem_zalloc(sizeof *f);
     struct err e = ERR_INIT;
     snprintf(f->home, sizeof f->home, "/tmp/aeon-machine-XXXXXX");
@@ -36,8 +35,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     struct fixture *f = *state;
     char command[300];
     store_close(f->store);
@@ -55,9 +53,8 @@ struct recording {
 };
 
 /* Records a module of tests/guest. `until`: leaves it there without an end, as a killed process does. */
-static void record(struct fixture *f, const char *name, const struct store_options *how, uint64_t until, uint32_t semantics,
-                   struct recording *out)
-{
+static void record(struct fixture *f, const char *name, const struct store_options *how, uint64_t until,
+                   uint32_t semantics, struct recording *out) {
     struct stage s;
     struct module_file m;
     struct err e = ERR_INIT;
@@ -94,14 +91,12 @@ static void record(struct fixture *f, const char *name, const struct store_optio
     stage_deinit(&s);
 }
 
-static void record_plainly(struct fixture *f, const char *name, struct recording *out)
-{
+static void record_plainly(struct fixture *f, const char *name, struct recording *out) {
     struct store_options how = {0};
     record(f, name, &how, UINT64_MAX, WASM_SEMANTICS_VERSION, out);
 }
 
-static struct store_reader *open_run(struct fixture *f, const struct store_id *id)
-{
+static struct store_reader *open_run(struct fixture *f, const struct store_id *id) {
     struct store_reader *r = NULL;
     struct err e = ERR_INIT;
     if (store_reader_open(f->store, id, &r, &e))
@@ -109,15 +104,14 @@ static struct store_reader *open_run(struct fixture *f, const struct store_id *i
     return r;
 }
 
-static void keep_output(void *ctx, enum machine_stream stream, struct span bytes)
-{
+static void keep_output(void *ctx, enum machine_stream stream, struct span bytes) {
     struct buf *b = ctx;
     if (stream == MACHINE_STDOUT)
         buf_append(b, bytes.data, bytes.size);
 }
 
-static void replay(struct fixture *f, const struct store_id *id, struct machine_replay_result *out, struct buf *output)
-{
+static void replay(struct fixture *f, const struct store_id *id, struct machine_replay_result *out,
+                   struct buf *output) {
     struct store_reader *r = open_run(f, id);
     struct err e = ERR_INIT;
     struct machine_replay_options how = {.output = keep_output, .output_ctx = output, .until_ticks = UINT64_MAX};
@@ -127,8 +121,7 @@ static void replay(struct fixture *f, const struct store_id *id, struct machine_
     store_reader_close(r);
 }
 
-static void a_run_replays(void **state)
-{
+static void a_run_replays(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct machine_replay_result result;
@@ -143,8 +136,7 @@ static void a_run_replays(void **state)
     buf_deinit(&output);
 }
 
-static void a_cut_run_replays_to_its_last_call(void **state)
-{
+static void a_cut_run_replays_to_its_last_call(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct machine_replay_result result;
@@ -164,8 +156,8 @@ static void a_cut_run_replays_to_its_last_call(void **state)
 
 /* ---- trace ---- */
 
-static void lines(struct fixture *f, const struct store_id *id, const struct machine_trace_options *o, struct buf *out)
-{
+static void lines(struct fixture *f, const struct store_id *id, const struct machine_trace_options *o,
+                  struct buf *out) {
     struct store_reader *r = open_run(f, id);
     struct machine_trace *t = NULL;
     struct err e = ERR_INIT;
@@ -183,8 +175,7 @@ static void lines(struct fixture *f, const struct store_id *id, const struct mac
     store_reader_close(r);
 }
 
-static void a_trace_has_a_line_for_each_call(void **state)
-{
+static void a_trace_has_a_line_for_each_call(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct buf out;
@@ -205,18 +196,19 @@ static void a_trace_has_a_line_for_each_call(void **state)
 
     o = (struct machine_trace_options){.json = true, .count = UINT64_MAX};
     lines(f, &run.id, &o, &out);
-    assert_string_equal(
-        buf_cstr(&out),
-        "{\"record\":0,\"guest\":0,\"time_ns\":1000,\"clock\":5,\"call\":\"fd_write\",\"module\":\"wasi_snapshot_preview1\","
-        "\"args\":{\"fd\":1,\"iovs\":\"hello, world\\n\"},\"return\":1,\"duration_ns\":0,\"result\":0,\"out\":{\"nwritten\":13}}\n"
-        "{\"record\":2,\"guest\":0,\"time_ns\":2000,\"clock\":8,\"call\":\"proc_exit\",\"module\":\"wasi_snapshot_preview1\","
-        "\"args\":{\"code\":3}}\n"
-        "{\"record\":3,\"guest\":0,\"time_ns\":3000,\"clock\":8,\"end\":\"exited\",\"value\":3}\n");
+    assert_string_equal(buf_cstr(&out),
+                        "{\"record\":0,\"guest\":0,\"time_ns\":1000,\"clock\":5,\"call\":\"fd_write\",\"module\":"
+                        "\"wasi_snapshot_preview1\","
+                        "\"args\":{\"fd\":1,\"iovs\":\"hello, "
+                        "world\\n\"},\"return\":1,\"duration_ns\":0,\"result\":0,\"out\":{\"nwritten\":13}}\n"
+                        "{\"record\":2,\"guest\":0,\"time_ns\":2000,\"clock\":8,\"call\":\"proc_exit\",\"module\":"
+                        "\"wasi_snapshot_preview1\","
+                        "\"args\":{\"code\":3}}\n"
+                        "{\"record\":3,\"guest\":0,\"time_ns\":3000,\"clock\":8,\"end\":\"exited\",\"value\":3}\n");
     buf_deinit(&out);
 }
 
-static void a_trace_decodes_every_shape(void **state)
-{
+static void a_trace_decodes_every_shape(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct buf out;
@@ -250,8 +242,7 @@ static void a_trace_decodes_every_shape(void **state)
 
 /* ---- logs ---- */
 
-static void logs_come_from_the_journal(void **state)
-{
+static void logs_come_from_the_journal(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct buf output;
@@ -274,8 +265,7 @@ struct steps {
     char found[600]; /* of the failed one */
 };
 
-static void step(void *ctx, const char *name, bool ok, const char *found)
-{
+static void step(void *ctx, const char *name, bool ok, const char *found) {
     struct steps *s = ctx;
     size_t at = strlen(s->names);
     snprintf(s->names + at, sizeof s->names - at, "%s ", name);
@@ -286,14 +276,12 @@ static void step(void *ctx, const char *name, bool ok, const char *found)
     }
 }
 
-static enum status verify(struct fixture *f, const struct store_id *id, struct steps *s)
-{
+static enum status verify(struct fixture *f, const struct store_id *id, struct steps *s) {
     *s = (struct steps){0};
     return machine_verify(f->store, id, step, s, NULL);
 }
 
-static void a_good_run_verifies(void **state)
-{
+static void a_good_run_verifies(void **state) {
     static const char *const names[] = {"hello", "shapes", "faults", "compute", "trap"};
     struct fixture *f = *state;
     struct steps s;
@@ -307,8 +295,7 @@ static void a_good_run_verifies(void **state)
     }
 }
 
-static void another_module_is_noticed(void **state)
-{
+static void another_module_is_noticed(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct steps s;
@@ -327,8 +314,7 @@ static void another_module_is_noticed(void **state)
     assert_non_null(strstr(s.names, "module"));
 }
 
-static void other_semantics_are_refused(void **state)
-{
+static void other_semantics_are_refused(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct steps s;
@@ -339,8 +325,7 @@ static void other_semantics_are_refused(void **state)
 }
 
 /* Records with a hand-made second half: what no guest would do. */
-static void a_forged_journal_is_noticed(void **state)
-{
+static void a_forged_journal_is_noticed(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct steps s;
@@ -360,10 +345,11 @@ static void a_forged_journal_is_noticed(void **state)
             if (forged == 2 && record.number == 0)
                 record.vals[0] = 2;
             if (forged == 3 && record.type == JOURNAL_END)
-                assert_int_equal(store_append(w, &(struct journal_record){.type = JOURNAL_CALL,
-                                                                          .code = ABI_CODE_sched_yield,
-                                                                          .time_ns = record.time_ns,
-                                                                          .clock = record.clock},
+                assert_int_equal(store_append(w,
+                                              &(struct journal_record){.type = JOURNAL_CALL,
+                                                                       .code = ABI_CODE_sched_yield,
+                                                                       .time_ns = record.time_ns,
+                                                                       .clock = record.clock},
                                               &e),
                                  ST_OK);
             assert_int_equal(store_append(w, &record, &e), ST_OK);
@@ -385,14 +371,12 @@ struct tale {
     struct buf out;
 };
 
-static void tell(void *ctx, enum machine_stream stream, struct span bytes)
-{
+static void tell(void *ctx, enum machine_stream stream, struct span bytes) {
     struct buf *b = ctx;
     buf_print(b, "%d:%.*s ", stream, (int)bytes.size, (const char *)bytes.data);
 }
 
-static void call(struct tale *t, uint32_t code, uint32_t nvals, const uint64_t *vals, const char *bytes)
-{
+static void call(struct tale *t, uint32_t code, uint32_t nvals, const uint64_t *vals, const char *bytes) {
     struct iovec piece = {(void *)bytes, bytes ? strlen(bytes) : 0};
     struct journal_record r = {.type = JOURNAL_CALL, .code = code, .nvals = nvals};
     memcpy(r.vals, vals, nvals * sizeof *vals);
@@ -401,22 +385,19 @@ static void call(struct tale *t, uint32_t code, uint32_t nvals, const uint64_t *
     machine_streams_feed(t->streams, &r);
 }
 
-static void ret(struct tale *t, uint32_t code, uint64_t result, int64_t out)
-{
+static void ret(struct tale *t, uint32_t code, uint64_t result, int64_t out) {
     struct journal_record r = {.type = JOURNAL_RETURN, .code = code, .nvals = 1, .vals = {result}};
     if (out >= 0)
         r.vals[r.nvals++] = (uint64_t)out;
     machine_streams_feed(t->streams, &r);
 }
 
-static void write_to(struct tale *t, uint32_t fd, const char *bytes, uint32_t taken)
-{
+static void write_to(struct tale *t, uint32_t fd, const char *bytes, uint32_t taken) {
     call(t, ABI_CODE_fd_write, 4, (uint64_t[]){fd, 100, 1, 200}, bytes);
     ret(t, ABI_CODE_fd_write, 0, taken);
 }
 
-static void streams_follow_descriptors(void **state)
-{
+static void streams_follow_descriptors(void **state) {
     struct tale t;
     (void)state;
     buf_init(&t.out, 1 << 16);
@@ -448,8 +429,7 @@ static void streams_follow_descriptors(void **state)
 }
 
 /* A process killed while it wrote: the bytes may be out. A guest ended while its write waited: they are not. */
-static void a_write_that_did_not_come_back(void **state)
-{
+static void a_write_that_did_not_come_back(void **state) {
     struct tale t;
     (void)state;
     buf_init(&t.out, 1 << 16);
@@ -469,8 +449,7 @@ static void a_write_that_did_not_come_back(void **state)
 
 /* ---- snapshots and retention ---- */
 
-static void a_replay_stops_and_goes_on_elsewhere(void **state)
-{
+static void a_replay_stops_and_goes_on_elsewhere(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct machine_replay_result whole, half, rest;
@@ -509,8 +488,7 @@ static void a_replay_stops_and_goes_on_elsewhere(void **state)
 }
 
 /* A run that keeps its end only: the first segment kept opens with a snapshot, and the readers begin there. */
-static void the_kept_end_of_a_run_stands_alone(void **state)
-{
+static void the_kept_end_of_a_run_stands_alone(void **state) {
     struct fixture *f = *state;
     struct recording run;
     struct machine_replay_result result;
@@ -539,8 +517,7 @@ static void the_kept_end_of_a_run_stands_alone(void **state)
     buf_deinit(&trace);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_replays),
         cmocka_unit_test(a_cut_run_replays_to_its_last_call),
