@@ -38,8 +38,7 @@ struct module_func {
     /* By validate.c: */
     uint32_t frame_slots;  /* canonical frame: parameters, locals and the highest operand stack, where unreachable code
                               counts as it is validated */
-    uint32_t nops;         /* operators that are ticks; without has_loop_or_call, no call takes more */
-    bool has_loop_or_call; /* or a bulk operator, which can take more than one tick */
+    uint32_t nops;         /* operators that are ticks: no path without a jump backwards or a call takes more */
 };
 
 struct module_table {
@@ -126,7 +125,7 @@ struct wasm_module {
 /* decode.c: sections into `m` (zeroed but for arena and bytes); everything but function bodies is checked. */
 enum status module_decode(struct wasm_module *m, struct err *e);
 
-/* validate.c: function bodies; fills frame_slots, nops, has_loop_or_call. */
+/* validate.c: function bodies; fills frame_slots and nops. */
 enum status module_validate(struct wasm_module *m, struct err *e);
 
 /* module.c: the functions that ref.func may name in a body: those named outside of bodies. */

@@ -180,7 +180,6 @@ static enum status check_body(struct validator *v, struct module_func *f, struct
     v->at = f->code;
     v->sp = v->stack;
     v->v128s = v->max_slots = v->nctrls = v->nfree = 0;
-    v->has_loop_or_call = false;
     set_locals(v, f, type);
     if (v->local_slots > WASM_MAX_FRAME_SLOTS)
         reader_fail(&v->r, f->locals_code, ST_LIMIT, "locals take more than %d slots", WASM_MAX_FRAME_SLOTS);
@@ -189,7 +188,6 @@ static enum status check_body(struct validator *v, struct module_func *f, struct
     if (v->r.status == ST_OK) {
         f->frame_slots = v->local_slots + v->max_slots;
         f->nops = nops - v->nfree;
-        f->has_loop_or_call = v->has_loop_or_call;
     }
     return v->r.status;
 }

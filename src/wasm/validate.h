@@ -71,7 +71,6 @@ struct validator {
     uint32_t local_slots;
 
     uint32_t nfree; /* operators so far that are no tick */
-    bool has_loop_or_call;
 
     struct quick quick[256];
 };

@@ -187,7 +187,6 @@ static void set_unreachable(struct validator *v) {
 
 static void check_block(struct validator *v) {
     v->nfree += v->op != OP_IF;
-    v->has_loop_or_call |= v->op == OP_LOOP;
     const struct wasm_functype *type = read_block_type(v);
     if (!type)
         return;
@@ -280,7 +279,6 @@ static void check_br_table(struct validator *v) {
 // ---- calls
 
 static void apply_call(struct validator *v, const struct wasm_functype *type) {
-    v->has_loop_or_call = true;
     pop_types(v, params_of(type));
     if (v->op == OP_CALL || v->op == OP_CALL_INDIRECT) {
         push_types(v, results_of(type));
@@ -389,20 +387,15 @@ static void check_table(struct validator *v) {
         break;
     case OP_TABLE_SET: pop_types(v, (struct types){(uint8_t[]){WASM_I32, e}, 2, 2}); break;
     case OP_TABLE_GROW:
-        v->has_loop_or_call = true;
         pop_types(v, (struct types){(uint8_t[]){e, WASM_I32}, 2, 2});
         push(v, WASM_I32);
         break;
-    case OP_TABLE_FILL:
-        v->has_loop_or_call = true;
-        pop_types(v, (struct types){(uint8_t[]){WASM_I32, e, WASM_I32}, 3, 3});
-        break;
+    case OP_TABLE_FILL: pop_types(v, (struct types){(uint8_t[]){WASM_I32, e, WASM_I32}, 3, 3}); break;
     default: must(v->op == OP_TABLE_SIZE); /* typed by the table */
     }
 }
 
 static void check_table_copy(struct validator *v) {
-    v->has_loop_or_call = true;
     const struct module_table *to = read_table(v);
     const struct module_table *from = to ? read_table(v) : NULL;
     if (from && to->elem != from->elem)
@@ -414,7 +407,6 @@ static void check_elem(struct validator *v) {
     const struct module_table *t = v->op == OP_TABLE_INIT ? read_table(v) : NULL;
     if (v->r.status != ST_OK)
         return;
-    v->has_loop_or_call |= v->op == OP_TABLE_INIT;
     if (i >= v->m->nelems)
         INVALID(v, "unknown elem segment %u", i);
     else if (t && t->elem != v->m->elems[i].type)
@@ -431,7 +423,6 @@ static void read_memory(struct validator *v) {
     uint8_t i = read_byte(&v->r);
     if (i != 0)
         MALFORMED(v, "zero byte expected");
-    v->has_loop_or_call |= v->op != OP_MEMORY_SIZE;
 }
 
 static void check_data(struct validator *v) {

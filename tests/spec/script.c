@@ -3,6 +3,9 @@
 #include "spec.h"
 
 #include "base/must.h"
+#include "base/prng.h"
+
+#include "base/must.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -190,10 +193,21 @@ static enum status resolve(struct script *s, const struct spectest *t, const str
     return ST_OK;
 }
 
+bool stepped;
+static struct prng steps;
+
 static enum wasm_outcome call(struct script *s, struct wasm_func *f, const union wasm_value *args) {
     wasm_reset(s->exec);
     wasm_call(s->exec, f, args);
-    return wasm_run(s->exec, (uint64_t)WASM_FOREVER);
+    if (!stepped)
+        return wasm_run(s->exec, (uint64_t)WASM_FOREVER);
+    for (;;) { // now every tick, now from one translation to the other and back
+        uint64_t until = wasm_clock(s->exec) + 1 + prng_below(&steps, 1u << prng_below(&steps, 14));
+        enum wasm_outcome o = wasm_run(s->exec, until);
+        if (o != WASM_STOPPED)
+            return o;
+        must(wasm_clock(s->exec) == until);
+    }
 }
 
 // Instantiates, start function included. A trap is ST_TRAPPED, and then `*out` may be NULL.

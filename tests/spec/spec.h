@@ -26,4 +26,7 @@ bool value_matches(const json_t *expected, enum wasm_type type, const union wasm
 /* For a failure's message. */
 void value_print(char *out, size_t size, enum wasm_type type, const union wasm_value *v);
 
+// Every call is stopped again and again at random ticks.
+extern bool stepped;
+
 #endif

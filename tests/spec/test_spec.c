@@ -138,6 +138,10 @@ static bool report(const struct job *jobs, unsigned njobs, const struct shared *
 int main(int argc, char **argv) {
     const char *root = getenv("AEON_SPEC_TESTS"), *build = getenv("AEON_BUILD_DIR");
     struct stat st;
+    if (argc > 1 && strcmp(argv[1], "--stepped") == 0) {
+        stepped = true;
+        argc--, argv++;
+    }
     if (argc > 1) { // one script, already converted: for looking into a failure
         struct tally t = {0};
         run_script(argv[1], argv[1], &t);
@@ -148,7 +152,7 @@ int main(int argc, char **argv) {
         printf("SKIPPED: AEON_SPEC_TESTS is %s: the specification's tests were not run\n", root ? root : "not set");
         return SKIPPED;
     }
-    out_dir = path_of("%s/spec", build ? build : ".");
+    out_dir = path_of("%s/spec%s", build ? build : ".", stepped ? "_stepped" : "");
     mkdir(out_dir, 0777);
     unsigned njobs;
     struct job *jobs = list_jobs(root, &njobs);
