@@ -6,7 +6,7 @@
 
 // clang-format off
 
-/* ---- names ---- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 #define X(name, value, ...) {value, #name, "" __VA_ARGS__},
 #define SET(set) \
@@ -16,7 +16,7 @@ ABI_NAME_SETS(SET)
 #undef SET
 #undef X
 
-/* ---- kinds ---- */
+/* ---- kinds ------------------------------------------------------------------------------------------------------- */
 
 #define SHOWN_NAMES(set) &abi_names_##set, abi_show_name
 #define SHOWN_FLAGS(set) &abi_names_##set, abi_show_flags
@@ -59,7 +59,7 @@ RECORD(UNSTABLE_SUBSCRIPTIONS_IN, struct wasi_unstable_subscription)
 RECORD(EVENTS_OUT, struct wasi_event)
 #undef RECORD
 
-/* ---- calls ---- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 #define P(kind, name, ...) {ABI_KIND_##kind, #name, "" #__VA_ARGS__},
 

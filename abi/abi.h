@@ -44,7 +44,7 @@ enum {
     ABI_MAX_TRANSFER = 16 << 20,
 };
 
-/* ---- arguments ------------------------------------------------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 struct abi_mem {
     uint8_t *data;
@@ -86,7 +86,7 @@ ABI_WASI_UNSTABLE(CALL)
 #undef P
 // clang-format on
 
-/* ---- implementations ------------------------------------------------------------------------------------------- */
+/* ---- implementations --------------------------------------------------------------------------------------------- */
 
 /* What an implementation answers: the import's result (0 or more), or one of these. */
 #define ABI_PARK       ((int64_t)-1)                           /* cannot happen yet: call it again later */
@@ -100,7 +100,7 @@ ABI_WASI_UNSTABLE(CALL)
  *     } */
 typedef int64_t (*abi_fn)(void *ctx, union abi_arg *args);
 
-/* ---- descriptors ----------------------------------------------------------------------------------------------- */
+/* ---- descriptors ------------------------------------------------------------------------------------------------- */
 
 enum abi_shape {
 #define SHAPE(name, nwasm, doc) ABI_##name##_SHAPE,
@@ -217,7 +217,7 @@ uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS 
 /* The parameter that has this role, or -1. */
 int abi_call_role(const struct abi_call *c, enum abi_role role);
 
-/* ---- showing --------------------------------------------------------------------------------------------------- */
+/* ---- showing ----------------------------------------------------------------------------------------------------- */
 
 /* Where a decoded call goes: as words in the manner of strace, or as JSON. */
 struct abi_text {

@@ -3,7 +3,7 @@
 
 #include "base/must.h"
 
-/* ---- text ------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* The length of the valid UTF-8 sequence at p, or 0. */
 static size_t utf8_length(const uint8_t *p, const uint8_t *end) {
@@ -123,7 +123,7 @@ void abi_show_strings(struct abi_text *t, const struct abi_kind *k, struct span 
     buf_byte(t->out, ']');
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t number(const struct abi_kind *k, struct span value) {
     must(value.size == 8);
@@ -189,7 +189,7 @@ void abi_show_flags(struct abi_text *t, const struct abi_kind *k, struct span va
     put_flags(t, k->names, number(k, value));
 }
 
-/* ---- records ---------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 /* Starts the next field of the record that begins at `start` in the output. */
 static void field(struct abi_text *t, size_t start, const char *name) {
@@ -280,7 +280,7 @@ void abi_show_prestat(struct abi_text *t, const struct abi_kind *k, struct span 
     close_record(t);
 }
 
-/* ---- arrays ----------------------------------------------------------------------------------------------------- */
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
 
 void abi_show_dirents(struct abi_text *t, const struct abi_kind *k, struct span value) {
     (void)k;

@@ -25,8 +25,7 @@ const char *guest_outcome_text(enum guest_outcome o) {
     return "?";
 }
 
-/* ---- making -------------------------------------------------------------------------------------------------------
- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 static enum status add_phase(struct guest *g, const char *export, struct err *e) {
     struct wasm_extern x;
@@ -99,8 +98,7 @@ void guest_free(struct guest *g) {
     mem_free(g);
 }
 
-/* ---- stopping from outside -----------------------------------------------------------------------------------------
- */
+/* ---- stopping from outside --------------------------------------------------------------------------------------- */
 
 void guest_stop(struct guest *g, enum guest_outcome why, uint64_t value) {
     uint64_t none = 0;
@@ -128,15 +126,15 @@ static void begin(struct guest *g) {
         return;
     g->begun = true;
     uint64_t now = world_now(w, WORLD_MONOTONIC);
-    g->edge->started_ns = now;
+    if (!g->edge->started_ns)
+        g->edge->started_ns = now; /* unless a NOTE came before */
     if (g->time_ms == 0 || g->edge->mode == EDGE_REPLAY)
         return;
     g->deadline_ns = now + g->time_ms * 1000000;
     g->watch = w->ops->worker_new(w, watch, g, WATCH_MS);
 }
 
-/* ---- ending ---------------------------------------------------------------------------------------------------------
- */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 /* A trap's text and back-trace. */
 static void put_backtrace(struct guest *g) {
@@ -235,8 +233,7 @@ static enum guest_outcome finish_stopped(struct guest *g, uint64_t *value, struc
     return finish(g, (enum guest_outcome)(stop >> STOP_SHIFT), stop & (((uint64_t)1 << STOP_SHIFT) - 1), value, e);
 }
 
-/* ---- snapshots for the journal -------------------------------------------------------------------------------------
- */
+/* ---- snapshots for the journal ----------------------------------------------------------------------------------- */
 
 /* The edge parked the guest in front of a call: write SNAPSHOT (record), or compare it (replay). */
 static enum status serve_snapshot(struct guest *g) {
@@ -277,8 +274,7 @@ static enum status serve_snapshot(struct guest *g) {
     return s;
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* Replay has come to `until`, or to a call that did not come back: does the journal say that the guest was ended here
  * from outside? */

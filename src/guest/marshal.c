@@ -155,7 +155,7 @@ uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slot
     return bytes > MAX_BYTES ? WASI_EINVAL : 0;
 }
 
-/* ---- records ---------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 static void add_blob(struct edge *e, struct journal_record *r, const void *data, uint64_t size) {
     must(r->nblobs < JOURNAL_MAX_BLOBS);
@@ -244,8 +244,7 @@ bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots
     return true;
 }
 
-/* ---- into guest memory --------------------------------------------------------------------------------------------
- */
+/* ---- into guest memory ------------------------------------------------------------------------------------------- */
 
 static void put_value(struct passage *p, uint32_t ptr, uint64_t v, uint8_t bytes) {
     memcpy(p->memory + ptr, &v, bytes); /* little-endian, as the host */

@@ -2,8 +2,12 @@
 #include "guest/internal.h"
 
 enum status edge_append(struct edge *e, struct journal_record *r, uint64_t clock, bool new_time, struct err *err) {
-    if (new_time)
-        e->last_time = world_now(e->world, WORLD_MONOTONIC) - e->started_ns;
+    if (new_time) {
+        uint64_t now = world_now(e->world, WORLD_MONOTONIC);
+        if (UNLIKELY(!e->started_ns))
+            e->started_ns = now; /* the run's time begins with its first record */
+        e->last_time = now - e->started_ns;
+    }
     if (clock > e->last_clock)
         e->last_clock = clock;
     r->guest = e->guest;

@@ -5,8 +5,7 @@
 
 #include <stdio.h>
 
-/* ---- reading ahead by one record ----------------------------------------------------------------------------------
- */
+/* ---- reading ahead by one record --------------------------------------------------------------------------------- */
 
 const struct journal_record *edge_peek(struct edge *e) {
     while (!e->have_next) {
@@ -44,8 +43,7 @@ void edge_consume(struct edge *e) {
     e->last_time = e->next.time_ns;
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------
- */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 static bool same_blob(const struct journal_blob *whole, const struct journal_blob *pieces) {
     if (whole->size != pieces->size)
@@ -112,8 +110,7 @@ static enum wasm_host differs(struct edge *e, struct wasm_exec *x, const struct 
     return edge_fail(e, x);
 }
 
-/* ---- the binding --------------------------------------------------------------------------------------------------
- */
+/* ---- the binding ------------------------------------------------------------------------------------------------- */
 
 /* Nothing came back from the call in the journal: how the guest ended there. */
 static enum wasm_host replay_end(struct binding *b, struct wasm_exec *x, const struct journal_record *end,

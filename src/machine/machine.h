@@ -12,8 +12,7 @@ enum machine_stream { MACHINE_STDOUT = 1, MACHINE_STDERR = 2 };
 /* Bytes the guest wrote, in the order in which it wrote them. */
 typedef void (*machine_output)(void *ctx, enum machine_stream s, struct span bytes);
 
-/* ---- streams: what went to standard output and error, from records ------------------------------------------------
- */
+/* ---- streams: what went to standard output and error, from records ----------------------------------------------- */
 
 /* Follows descriptors from call to call (close, renumber, open) so that a write counts by what its descriptor is. */
 struct machine_streams;
@@ -23,15 +22,13 @@ void machine_streams_feed(struct machine_streams *s, const struct journal_record
 /* After the last record of a run that ended in the middle of a call: the bytes of a write that did not come back. */
 void machine_streams_flush(struct machine_streams *s);
 
-/* ---- logs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- logs -------------------------------------------------------------------------------------------------------- */
 
 /* Reads on from where `r` stands to what is there now, ST_OK; call again to follow a live run. Once the run is not
  * running any more and all is read: ST_END. */
 NODISCARD enum status machine_logs(struct store_reader *r, struct machine_streams *s, struct err *e);
 
-/* ---- trace ---------------------------------------------------------------------------------------------------------
- */
+/* ---- trace ------------------------------------------------------------------------------------------------------- */
 
 struct machine_trace_options {
     bool json;      /* one object a line, everything in it */
@@ -49,8 +46,7 @@ void machine_trace_free(struct machine_trace *t);
  * call. A call under way at the end of a run that is not running is shown without a result. */
 NODISCARD enum status machine_trace_next(struct machine_trace *t, struct span *line, struct err *e);
 
-/* ---- replay --------------------------------------------------------------------------------------------------------
- */
+/* ---- replay ------------------------------------------------------------------------------------------------------ */
 
 struct machine_replay_options {
     machine_output output; /* may be NULL */
@@ -85,8 +81,7 @@ NODISCARD enum status machine_replay_run(struct machine_replay *m, uint64_t unti
 struct guest *machine_replay_guest(struct machine_replay *m);
 void machine_replay_free(struct machine_replay *m);
 
-/* ---- verify --------------------------------------------------------------------------------------------------------
- */
+/* ---- verify ------------------------------------------------------------------------------------------------------ */
 
 /* One step of a verification, in order: what was checked, whether it held, and what was found. */
 typedef void (*machine_step)(void *ctx, const char *step, bool ok, const char *found);

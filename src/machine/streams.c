@@ -57,8 +57,7 @@ void machine_streams_free(struct machine_streams *s) {
     mem_free(s);
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------------------------
- */
+/* ---- descriptors ------------------------------------------------------------------------------------------------- */
 
 static enum machine_stream stream_of(const struct machine_streams *s, uint32_t fd) {
     for (uint32_t i = 0; i < s->nplaces; i++)
@@ -81,8 +80,7 @@ static void place(struct machine_streams *s, uint32_t fd, enum machine_stream st
     s->places[s->nplaces++] = (struct place){fd, stream};
 }
 
-/* ---- imports --------------------------------------------------------------------------------------------------------
- */
+/* ---- imports ----------------------------------------------------------------------------------------------------- */
 
 static void find_roles(struct roles *r, uint32_t code) {
     const struct abi_call *c = abi_call_by_code(code);
@@ -120,8 +118,7 @@ static const struct roles *roles_of(struct machine_streams *s, uint32_t code) {
     return &s->roles[code];
 }
 
-/* ---- records --------------------------------------------------------------------------------------------------------
- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t val(const struct journal_record *r, uint8_t slot) {
     return slot < r->nvals ? (uint32_t)r->vals[slot] : UINT32_MAX;

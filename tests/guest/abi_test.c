@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- the page ---- */
+/* ---- the page ---------------------------------------------------------------------------------------------------- */
 
 static void put_signature(struct buf *b, const struct abi_call *c) {
     char params[ABI_MAX_WASM_PARAMS + 1];
@@ -84,7 +84,7 @@ static void the_page_is_up_to_date(void **state) {
     buf_deinit(&there);
 }
 
-/* ---- tables ---- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 static void numbers_are_part_of_the_format(void **state) {
     (void)state;
@@ -126,7 +126,7 @@ static void signatures_are_those_of_the_standard(void **state) {
     }
 }
 
-/* ---- words ---- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static void shows(bool json, uint32_t width, enum abi_kind_id kind, struct span value, const char *expected) {
     struct buf b;

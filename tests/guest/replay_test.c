@@ -87,7 +87,7 @@ static void records_hold_what_crossed(void **state) {
     tape_deinit(&t);
 }
 
-/* ---- strictness ---- */
+/* ---- strictness -------------------------------------------------------------------------------------------------- */
 
 static void must_differ(const char *module, struct tape *t, uint32_t record, const char *words) {
     struct ending end;
@@ -202,7 +202,7 @@ static void a_journal_that_just_ends(void **state) {
     tape_deinit(&t);
 }
 
-/* ---- waiting and being stopped ---- */
+/* ---- waiting and being stopped ----------------------------------------------------------------------------------- */
 
 static void a_parked_call_is_recorded_once(void **state) {
     struct tape plain, t;

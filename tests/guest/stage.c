@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-/* ---- the clock ---- */
+/* ---- the clock --------------------------------------------------------------------------------------------------- */
 
 static int stage_clock(struct world *w, enum world_clock c, uint64_t *ns) {
     struct stage *s = (struct stage *)w; /* its first member */
@@ -25,7 +25,7 @@ static int stage_clock(struct world *w, enum world_clock c, uint64_t *ns) {
 
 static const struct world_ops ops = {.name = "stage", .clock = stage_clock};
 
-/* ---- implementations ---- */
+/* ---- implementations --------------------------------------------------------------------------------------------- */
 
 /* Counts a call; true when it is the one that has to wait. */
 static bool parks(struct stage *s) {
@@ -210,7 +210,7 @@ void stage_deinit(struct stage *s) {
     buf_deinit(&s->output);
 }
 
-/* ---- modules ---- */
+/* ---- modules ----------------------------------------------------------------------------------------------------- */
 
 void module_open(struct module_file *m, const char *name) {
     char path[512];
@@ -230,7 +230,7 @@ void module_close(struct module_file *m) {
     mem_free((void *)m->bytes.data);
 }
 
-/* ---- playing ---- */
+/* ---- playing ----------------------------------------------------------------------------------------------------- */
 
 struct edge_options stage_options(struct stage *s, enum edge_mode mode, struct tape *tape) {
     struct edge_options o = {.mode = mode};

@@ -46,7 +46,7 @@ static struct store_reader *open_run(struct store *s, const char *id) {
     return r;
 }
 
-/* ---- the other process ---- */
+/* ---- the other process ------------------------------------------------------------------------------------------- */
 
 static int thaw(const char *home, const char *id, const char *file) {
     struct err e = ERR_INIT;
@@ -76,7 +76,7 @@ static int thaw(const char *home, const char *id, const char *file) {
     return 0;
 }
 
-/* ---- this one ---- */
+/* ---- this one ---------------------------------------------------------------------------------------------------- */
 
 static void record(struct node *n, const char *module, char id[STORE_ID_TEXT]) {
     struct err e = ERR_INIT;

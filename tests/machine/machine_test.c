@@ -154,7 +154,7 @@ static void a_cut_run_replays_to_its_last_call(void **state) {
     buf_deinit(&output);
 }
 
-/* ---- trace ---- */
+/* ---- trace ------------------------------------------------------------------------------------------------------- */
 
 static void lines(struct fixture *f, const struct store_id *id, const struct machine_trace_options *o,
                   struct buf *out) {
@@ -240,7 +240,7 @@ static void a_trace_decodes_every_shape(void **state) {
     buf_deinit(&out);
 }
 
-/* ---- logs ---- */
+/* ---- logs -------------------------------------------------------------------------------------------------------- */
 
 static void logs_come_from_the_journal(void **state) {
     struct fixture *f = *state;
@@ -257,7 +257,7 @@ static void logs_come_from_the_journal(void **state) {
     buf_deinit(&output);
 }
 
-/* ---- verification ---- */
+/* ---- verification ------------------------------------------------------------------------------------------------ */
 
 struct steps {
     char names[200];
@@ -364,7 +364,7 @@ static void a_forged_journal_is_noticed(void **state) {
     store_reader_close(r);
 }
 
-/* ---- streams ---- */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 
 struct tale {
     struct machine_streams *streams;
@@ -447,7 +447,7 @@ static void a_write_that_did_not_come_back(void **state) {
     buf_deinit(&t.out);
 }
 
-/* ---- snapshots and retention ---- */
+/* ---- snapshots and retention ------------------------------------------------------------------------------------- */
 
 static void a_replay_stops_and_goes_on_elsewhere(void **state) {
     struct fixture *f = *state;
