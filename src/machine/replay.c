@@ -168,6 +168,8 @@ enum status machine_replay_run(struct machine_replay *m, uint64_t until_ticks, s
         return err_set(e, own.status, "%s", own.text);
     if (result.outcome == GUEST_STOPPED && until_ticks > m->stop_ticks)
         result.outcome = GUEST_UNFINISHED; /* of a run that still goes on: as far as it was when this began */
+    if (result.outcome == GUEST_UNFINISHED && m->streams)
+        machine_streams_flush(m->streams); /* a write that did not come back may be out */
     result.records = guest_position(m->guest);
     result.ticks = guest_clock(m->guest);
     snprintf(result.words, sizeof result.words, "%s", guest_words(m->guest));
