@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares our engine with Node's V8 on random valid modules.
+"""Compares our engine with Node's V8 on random valid modules: results, traps, memory, tables, globals, clock.
 
     tests/differential/run.py --count 10000 --seed 1 [--source own|binaryen|both] [--jobs 2] [--keep DIR]
 
-Programs gen, canon and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source depends on
-its number alone.  Modules on which the engines differ are copied to the directory given by --keep.
+Programs gen, instrument and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source
+depends on k alone.  Modules on which the engines differ are copied to the directory given by --keep.
 Exit status: 0 all agree, 1 some differ, 2 it could not run, 77 node or wasm-opt is missing.
 """
 import argparse
@@ -39,7 +39,7 @@ def make_binaryen(args, numbers, directory):
             f.write(draw.randbytes(draw.randrange(200, 8000)))
         raw, made = os.path.join(directory, 'raw'), os.path.join(directory, '%06d.wasm' % n)
         subprocess.run(['wasm-opt', noise, '-o', raw] + BINARYEN, check=True, stderr=subprocess.DEVNULL)
-        subprocess.run([args.canon, raw, made], check=True) # --denan knows nothing of vectors
+        subprocess.run([args.instrument, 'nans', raw, made], check=True)  # --denan knows nothing of vectors
 
 
 def blocks_of(text):
@@ -80,25 +80,35 @@ def first_difference(left, a, right, b):
     return '%s %d lines, %s %d' % (left, len(a), right, len(b)) if len(a) != len(b) else None
 
 
+def counting(args, files, directory):
+    """Copies of the modules that count their own ticks."""
+    os.mkdir(directory)
+    made = [os.path.join(directory, os.path.basename(f)) for f in files]
+    for source, target in zip(files, made):
+        subprocess.run([args.instrument, 'ticks', source, target], check=True)
+    return made
+
+
 def run_batch(args, source, numbers):
-    """Returns (compared calls, trapping calls, [(file, difference)])."""
+    """Returns (calls, those that trapped, [(file, difference)])."""
     with tempfile.TemporaryDirectory() as directory:
         (make_own if source == 'own' else make_binaryen)(args, numbers, directory)
         files = [os.path.join(directory, '%06d.wasm' % n) for n in numbers]
-        theirs = run_all(NODE, files)
-        timed = run_all([args.runner, '--ticks'], files)
+        v8, v8_counting = run_all(NODE, files), run_all(NODE, counting(args, files, directory + '/ticks'))
+        once = run_all([args.runner, '--ticks'], files)
+        plain = {name: [re.sub(' ticks [0-9]+$', '', x) for x in lines] for name, lines in once.items()}
         # stopped and continued all the time: the same, clock included
         stepped = run_all([args.runner, '--ticks', '--steps', str(1 + numbers[0] // BATCH % 4 * 10)], files)
-        ours = {name: [re.sub(' ticks [0-9]+$', '', x) for x in lines] for name, lines in timed.items()}
         calls = traps = 0
         bad = []
         for path in files:
             name = os.path.basename(path)
-            a, b = ours.get(name, ['not run']), theirs.get(name, ['not run'])
-            calls += sum(not x.startswith(('global ', 'memory ', 'table ')) for x in b)
-            traps += sum(' trap ' in x for x in b)
-            difference = first_difference('aeon', a, 'V8', b) or first_difference(
-                'at once', timed.get(name, []), 'in steps', stepped.get(name, []))
+            of = lambda results: results.get(name, ['not run'])
+            calls += sum(not x.startswith(('global ', 'memory ', 'table ')) for x in of(v8))
+            traps += sum(' trap ' in x for x in of(v8))
+            difference = (first_difference('aeon', of(plain), 'V8', of(v8)) or
+                          first_difference('in steps', of(stepped), 'at once', of(once)) or
+                          first_difference('aeon', of(once), 'counted by V8', of(v8_counting)))
             if difference:
                 bad.append(('%s-%s' % (source, name), difference))
                 if args.keep:
@@ -110,14 +120,14 @@ def run_batch(args, source, numbers):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--count', type=int, default=300, help='modules of each source')
-    p.add_argument('--seed', type=int, default=1, help='number of the first module')
+    p.add_argument('--seed', type=int, default=1, help='k of the first module')
     p.add_argument('--source', choices=['own', 'binaryen', 'both'], default='both')
     p.add_argument('--jobs', type=int, default=2)
     p.add_argument('--keep', metavar='DIR', help='where modules with differences go')
     p.add_argument('--build', default=os.environ.get('AEON_BUILD_DIR', os.path.join(HERE, '../../build/release')))
     args = p.parse_args()
     args.gen = os.path.join(args.build, 'tests/differential/gen')
-    args.canon = os.path.join(args.build, 'tests/differential/canon')
+    args.instrument = os.path.join(args.build, 'tests/differential/instrument')
     args.runner = os.path.join(args.build, 'tests/differential/run_aeon')
     for tool in ['node'] + (['wasm-opt'] if args.source != 'own' else []):
         if not shutil.which(tool):

@@ -111,13 +111,14 @@ function run(file) {
         } catch (e) {
             line = ' trap ' + kind(e);
         }
-        out.push(name + line + (logs ? ` log ${logs} ${hex(log, 8)}` : ''));
+        out.push(name + line + (logs ? ` log ${logs} ${hex(log, 8)}` : '') +
+                 (exports.ticks instanceof WebAssembly.Global ? ` ticks ${exports.ticks.value}` : ''));
     }
     for (const {name, kind: what, type} of WebAssembly.Module.exports(module)) {
         const x = exports[name];
         if (what === 'memory') {
             out.push(`memory ${x.buffer.byteLength} ${hex(hash(new Uint8Array(x.buffer)), 8)}`);
-        } else if (what === 'global' && type.value !== 'v128') {
+        } else if (what === 'global' && type.value !== 'v128' && name !== 'ticks') {
             out.push(`global ${name} ${show(type.value, x.value)}`);
         } else if (what === 'table') {
             let h = 2166136261;
