@@ -134,7 +134,13 @@ enum status reader_tail_load(struct store_reader *r, const struct tail_view *v, 
 /* ---- a dead writer's tail ---- */
 
 static bool all_zero(const uint8_t *p, size_t n) {
-    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+    uint64_t any = 0;
+    for (; n >= 64; p += 64, n -= 64)
+        for (int i = 0; i < 64; i += 8)
+            any |= get_u64(p + i);
+    for (; n; p++, n--)
+        any |= *p;
+    return any == 0;
 }
 
 static void check_open(struct store_reader *r, const struct tail_block *b, unsigned i, uint32_t seq,
