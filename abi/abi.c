@@ -158,10 +158,3 @@ uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS 
     out[n] = '\0';
     return n;
 }
-
-int abi_call_role(const struct abi_call *c, enum abi_role role) {
-    for (uint32_t i = 0; i < c->nparams; i++)
-        if (abi_kind(c->params[i].kind)->role == role)
-            return (int)i;
-    return -1;
-}

@@ -214,9 +214,6 @@ const char *abi_shape_doc(enum abi_shape s);
  * or nothing. */
 uint32_t abi_call_params(const struct abi_call *c, char out[ABI_MAX_WASM_PARAMS + 1]);
 
-/* The parameter that has this role, or -1. */
-int abi_call_role(const struct abi_call *c, enum abi_role role);
-
 /* ---- showing ----------------------------------------------------------------------------------------------------- */
 
 /* Where a decoded call goes: as words in the manner of strace, or as JSON. */

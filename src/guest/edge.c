@@ -44,7 +44,8 @@ static bool same_type(const struct abi_call *c, const struct wasm_functype *t) {
     return t->nresults == 0 || t->results[0] == WASM_I32;
 }
 
-const struct abi_call *edge_find(const struct abi_table *t, struct span name, const struct wasm_functype *type) {
+/* By name and type among the rows of `t` and of the tables below it. `type` NULL: any. */
+static const struct abi_call *find_call(const struct abi_table *t, struct span name, const struct wasm_functype *type) {
     for (; t; t = t->base)
         for (uint32_t i = 0; i < t->ncalls; i++)
             if (span_equal(name, SPAN_STR(t->calls[i].name)) && (!type || same_type(&t->calls[i], type)))
@@ -99,7 +100,7 @@ static enum status unlinkable(struct edge *e, const struct wasm_import *im, cons
         buf_deinit(&there);
         return s;
     }
-    const struct abi_call *other = edge_find(t, im->name, NULL);
+    const struct abi_call *other = find_call(t, im->name, NULL);
     if (!other)
         return err_set(err, ST_UNLINKABLE, "the module imports %.*s.%.*s, and %s has no function of that name", module,
                        m, name, n, t->module);
@@ -128,7 +129,7 @@ enum status edge_link(struct edge *e, const struct wasm_module *m, struct wasm_s
         if (im.type.kind != WASM_KIND_FUNC)
             return unlinkable(e, &im, t, err);
         b->edge = e;
-        b->call = t ? edge_find(t, im.name, im.type.func) : NULL;
+        b->call = t ? find_call(t, im.name, im.type.func) : NULL;
         if (!b->call)
             return unlinkable(e, &im, t, err);
         find_implementation(e, b);

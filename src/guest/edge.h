@@ -75,7 +75,4 @@ NODISCARD enum status edge_link(struct edge *e, const struct wasm_module *m, str
 /* Tells the edge whose memory pointers mean, before anything runs. */
 void edge_attach(struct edge *e, struct wasm_instance *i);
 
-/* Looks an import up by name and type among the rows of `t` and of the tables below it. `type` NULL: any. */
-const struct abi_call *edge_find(const struct abi_table *t, struct span name, const struct wasm_functype *type);
-
 #endif
