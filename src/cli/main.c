@@ -93,14 +93,13 @@ static int run_command(struct cli *c, int argc, char **argv) {
 }
 
 /* Data that could not be written is a failure, whatever the command made of it. */
-static int finish(struct cli *c, int status) {
+static int finish(const struct cli *c, int status) {
     errno = 0;
-    if (fflush(stdout) || ferror(stdout)) {
-        struct err e = ERR_INIT;
-        err_set(&e, ST_IO, "writing to standard output failed: %s", errno ? strerror(errno) : "see above");
-        return cli_failed(c, &e);
-    }
-    return status;
+    if (!fflush(stdout) && !ferror(stdout))
+        return status;
+    struct err e = ERR_INIT;
+    err_set(&e, ST_IO, "writing to standard output failed: %s", errno ? strerror(errno) : "an earlier write did");
+    return cli_failed(c, &e);
 }
 
 int main(int argc, char **argv) {

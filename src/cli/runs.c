@@ -14,11 +14,22 @@ enum status run_open(struct run *r, const char *what, bool with_reader, struct e
     return s;
 }
 
+static void say_what_is_missing(const struct cli *c, struct store_reader *reader) {
+    uint64_t first = store_reader_first(reader);
+    const char *torn = store_reader_torn(reader);
+    char text[120];
+    if (first) {
+        snprintf(text, sizeof text, "the journal begins at record %llu: what was before is not kept (--keep-last)",
+                 (unsigned long long)first);
+        cli_note(c, text);
+    }
+    if (torn)
+        cli_note(c, torn);
+}
+
 void run_close(const struct cli *c, struct run *r) {
     if (r->reader) {
-        const char *torn = store_reader_torn(r->reader);
-        if (torn)
-            cli_note(c, torn);
+        say_what_is_missing(c, r->reader);
         store_reader_close(r->reader);
     }
     node_close(r->node);

@@ -14,7 +14,7 @@ struct run {
 };
 
 NODISCARD enum status run_open(struct run *r, const char *what, bool with_reader, struct err *e);
-/* Also of a run that could not be opened; tells of a torn tail. */
+/* Also of a run that could not be opened; tells of a beginning that is not kept and of a torn tail. */
 void run_close(const struct cli *c, struct run *r);
 
 /* "exit 0", "trap: unreachable", "running", "unfinished", "damaged: ..." */

@@ -15,7 +15,11 @@ struct node {
 enum status node_open(bool with_store, struct node **out, struct err *e) {
     struct node *n = mem_zalloc(sizeof *n);
     enum status s = ST_OK;
+    /* The world ignores SIGPIPE, for guests' sake; a command whose reader has gone away ends by it all the same. */
+    struct sigaction pipe;
+    must(sigaction(SIGPIPE, NULL, &pipe) == 0);
     n->world = world_os_new();
+    must(sigaction(SIGPIPE, &pipe, NULL) == 0);
     if (with_store) {
         s = node_find_home(&n->home, e);
         if (!s)
