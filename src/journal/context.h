@@ -23,6 +23,8 @@ enum {
 
 struct context {
     uint64_t shape;
+    uint32_t type, code, nvals, nblobs; /* the shape's parts */
+    uint32_t follower;                  /* encoder: the context that came next the last time */
     uint64_t clock_delta;
     uint64_t vals[JOURNAL_MAX_VALS];
     uint64_t sizes[JOURNAL_MAX_BLOBS];
@@ -51,6 +53,10 @@ static inline struct context *contexts_add(struct contexts *c, uint64_t shape) {
     struct context *k = &c->context[c->n];
     memset(k, 0, sizeof *k);
     k->shape = shape;
+    k->type = shape & 0xff;
+    k->nvals = shape >> 8 & 0xff;
+    k->nblobs = shape >> 16 & 0xff;
+    k->code = (uint32_t)(shape >> 32);
     if (c->n < MAX_CONTEXTS)
         c->n++;
     return k;

@@ -83,10 +83,10 @@ static bool context(struct journal_decoder *dec, struct head *h, unsigned tag, s
         return fail(h, "a context that was not defined");
     h->known = &dec->c.context[n];
     h->shape = h->known->shape;
-    r->type = (enum journal_type)(h->shape & 0xff);
-    r->nvals = h->shape >> 8 & 0xff;
-    r->nblobs = h->shape >> 16 & 0xff;
-    r->code = (uint32_t)(h->shape >> 32);
+    r->type = (enum journal_type)h->known->type;
+    r->nvals = h->known->nvals;
+    r->nblobs = h->known->nblobs;
+    r->code = h->known->code;
     return true;
 }
 
