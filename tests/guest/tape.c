@@ -96,6 +96,11 @@ void tape_drop(struct tape *t, uint32_t i) {
 
 void tape_repeat(struct tape *t, uint32_t i) {
     struct journal_record r = t->records[i];
+    struct iovec own[JOURNAL_MAX_BLOBS]; /* `put` may move the tape's */
+    for (uint32_t j = 0; j < r.nblobs; j++) {
+        own[j] = t->pieces[i][j];
+        r.blobs[j].pieces = &own[j];
+    }
     put(t, &r);
     r = t->records[t->n - 1];
     struct iovec pieces[JOURNAL_MAX_BLOBS];
