@@ -88,7 +88,7 @@ int64_t wasi_path_filestat_set_times(struct wasi *w, struct abi_path_filestat_se
 
 /* Rights by which a file is opened for reading, and for writing. */
 static const uint64_t read_rights = R(FD_READ) | R(FD_READDIR);
-static const uint64_t write_rights = R(FD_WRITE) | R(FD_DATASYNC) | R(FD_ALLOCATE) | R(FD_FILESTAT_SET_SIZE);
+static const uint64_t write_rights = R(FD_WRITE) | R(FD_ALLOCATE) | R(FD_FILESTAT_SET_SIZE);
 /* Bits beyond are unknown: some toolchains ask for all 64. */
 static const uint64_t all_rights = ((uint64_t)R(SOCK_ACCEPT) << 1) - 1;
 

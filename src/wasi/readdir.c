@@ -7,7 +7,6 @@
 #include "wasi/internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 enum { WINDOW_BYTES = 64 << 10 };
 
@@ -29,7 +28,7 @@ struct listing {
 
 void wasi_listing_free(struct desc *d) {
     if (d->listing)
-        free(d->listing->entries);
+        mem_free(d->listing->entries);
     mem_free(d->listing);
     d->listing = NULL;
 }

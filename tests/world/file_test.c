@@ -307,6 +307,22 @@ static void test_stdio_is_left_alone(void **state) {
     }
 }
 
+static void test_closed_stdio_is_filled(void **state) {
+    (void)state;
+    int saved = dup(0);
+    close(0);
+    struct world *other = world_os_new();
+    assert_true(fcntl(0, F_GETFD) >= 0);
+    char byte;
+    struct iovec v = piece(&byte, 1);
+    assert_int_equal(other->ops->readv(other, 0, &v, 1), 0);
+    other->ops->free(other);
+    if (saved >= 0) {
+        dup2(saved, 0);
+        close(saved);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
@@ -318,6 +334,7 @@ int main(void) {
         cmocka_unit_test(test_lock_and_map),
         cmocka_unit_test(test_clocks_and_entropy),
         cmocka_unit_test(test_stdio_is_left_alone),
+        cmocka_unit_test(test_closed_stdio_is_filled),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

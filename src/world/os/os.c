@@ -3,6 +3,7 @@
 #include "base/must.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -138,7 +139,15 @@ static void ignore_sigpipe(void) {
     }
 }
 
+/* What was closed when we were started is nobody's; left so, the next file opened would become somebody's output. */
+static void open_stdio(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            must(open("/dev/null", O_RDWR) == fd);
+}
+
 struct world *world_os_new(void) {
+    open_stdio();
     struct os *os = mem_zalloc(sizeof *os);
     os->world.ops = &ops;
     for (int i = 0; i < 3; i++)
