@@ -110,8 +110,9 @@ static enum status complete_env(struct option_list *env, struct option_list *mad
         if (!item[0] || item[0] == '=')
             return err_set(e, ST_INVALID, "--env '%s': a name is missing (K=V, or K to pass on a variable)", item);
         if (value) {
-            char *text = mem_alloc(strlen(item) + strlen(value) + 2);
-            sprintf(text, "%s=%s", item, value);
+            size_t size = strlen(item) + strlen(value) + sizeof "=";
+            char *text = mem_alloc(size);
+            snprintf(text, size, "%s=%s", item, value);
             option_append(text, made, e);
             env->items[i] = text;
         }

@@ -29,13 +29,17 @@ def make_run(box):
     return run_id
 
 
+def sound(result):
+    return b"Sanitizer" not in result.err and b"aeon: bug" not in result.err
+
+
 def look(box, run_id, what, chance):
     verify = box.aeon("verify", run_id)
-    check(verify.status in (1, 2) and b'Sanitizer' not in verify.err, f"{what}: verify ended with {verify.status}: {verify}")
+    check(verify.status in (1, 2) and sound(verify), f"{what}: verify ended with {verify.status}: {verify}")
     check(len(verify.out + verify.err) > 20, f"{what}: verify does not say what is wrong: {verify}")
     reader = chance.choice(READERS)
     result = box.aeon(reader, run_id)
-    check(result.status >= 0 and b'Sanitizer' not in result.err and b'aeon: bug' not in result.err, f"{what}: {reader} crashed: {result}")
+    check(result.status >= 0 and sound(result), f"{what}: {reader} crashed: {result}")
 
 
 def places(size, chance):
@@ -83,8 +87,8 @@ def cuts():
 
 
 def tail():
-    """The part of a run that is not compressed yet, of an aeon that was killed: what is flipped in a record is an error;
-    behind the last record it is at least told."""
+    """The part of a run that is not compressed yet, of an aeon that was killed: what is flipped in a record is an
+    error; behind the last record it is at least told."""
     chance, errors = random.Random(10), 0
     with Box() as box:
         with open(os.path.join(box.root, "output"), "wb") as out:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`logs -f` shows the lines of a running guest as they come, and ends when the run ends. How late they are is measured and
-printed; only that they come while the guest still runs is asserted, and in order."""
+"""`logs -f` shows the lines of a running guest as they come, and ends when the run ends. How late they are is measured
+and printed; only that they come while the guest still runs is asserted, and in order."""
 import subprocess
 import time
 

@@ -137,7 +137,8 @@ def sqlite():
     with Box() as box:
         if not os.path.exists(guest("sqlite.wasm")):
             return f"skipped: {guest('sqlite.wasm')} is not there (tools/guests.sh brings it)"
-        live = box.aeon("run", "-q", "--dir", ".:/data", guest("sqlite.wasm"), "/data/test.db", stdin=SQL.encode(), expect=0)
+        live = box.aeon("run", "-q", "--dir", ".:/data", guest("sqlite.wasm"), "/data/test.db", stdin=SQL.encode(),
+                        expect=0)
         for text in (b"500|187875.0|name 99", b"500|name 500|1500.0"):
             check(text in live.out, f"no {text!r} in the output of {live}")
         run_id = box.last_id()
@@ -145,8 +146,8 @@ def sqlite():
         box.aeon("verify", run_id, expect=0)
         compare(live, box.replay_elsewhere(run_id))
         try:
-            native = subprocess.run(["sqlite3", "test.db", "select count(*), sum(value) from t; pragma integrity_check;"],
-                                    cwd=box.work, stdout=subprocess.PIPE, check=True)
+            look = "select count(*), sum(value) from t; pragma integrity_check;"
+            native = subprocess.run(["sqlite3", "test.db", look], cwd=box.work, stdout=subprocess.PIPE, check=True)
             check(native.stdout == b"500|207000.0\nok\n", f"the machine's sqlite3 reads {native.stdout!r}")
         except FileNotFoundError:
             return "the machine has no sqlite3 to look at the file"
@@ -158,9 +159,11 @@ def python(module, options, tag, version):
         kwargs.setdefault("files", {})["script.py"] = text
         opts = [*options, "--dir", ".:/work:ro", *kwargs.pop("options", ())]
         return live_and_replayed(module, "/work/script.py", options=opts, **kwargs)
+    show_version = ["-c", "import sys; print(sys.version)"]
+    sums = ["118264581564861424", "0.30000000000000004", "inf nan", "1/2"]
     return {
-        f"{tag}-version": live_and_replayed(module, "-c", "import sys; print(sys.version)", options=options, out=[version]),
-        f"{tag}-arithmetic": with_script(PY_ARITHMETIC, out=["118264581564861424", "0.30000000000000004", "inf nan", "1/2"]),
+        f"{tag}-version": live_and_replayed(module, *show_version, options=options, out=[version]),
+        f"{tag}-arithmetic": with_script(PY_ARITHMETIC, out=sums),
         f"{tag}-library": with_script(PY_JSON, out=["2025-02-28 ('a', 'b', 'c')"]),
         f"{tag}-files": with_script(PY_FILES, files={"data/in.txt": "input\n"}, options=["--dir", "data:/data"],
                                     out=["input ['in.txt', 'out.txt']", "2000 line 1999"], err=["refused"]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""--keep-last: a run that never ends drops its oldest segments, and what is kept stands alone: it verifies, replays from the
-snapshot it begins with, and shows what was printed since."""
+"""--keep-last: a run that never ends drops its oldest segments, and what is kept stands alone: it verifies, replays
+from the snapshot it begins with, and shows what was printed since."""
 import json
 import signal
 import time
@@ -32,11 +32,12 @@ def keep(bound):
             check(first > 0 and all(s["snapshot"] and s["complete"] for s in shown["segments"]), f"segments: {shown}")
             box.aeon("verify", "last", expect=0)
             logs = box.aeon("logs", "last", "--stdout", expect=0)
-            check(0 < len(logs.out) < len(printed) and printed.endswith(logs.out), "logs is not the end of what was printed")
+            check(0 < len(logs.out) < len(printed), f"{len(logs.out)} bytes in the journal, {len(printed)} printed")
+            check(printed.endswith(logs.out), "logs is not the end of what was printed")
             check(f"record {first}".encode() in logs.err, f"logs does not say that it is not all: {logs.err}")
             replay = box.replay_elsewhere("last")
-            check(replay.status == run.returncode and replay.out == logs.out, f"replay ended with {replay.status}, printed "
-                  f"{len(replay.out)} bytes of {len(logs.out)}: {replay.err}")
+            check(replay.status == run.returncode and replay.out == logs.out,
+                  f"replay ended with {replay.status}, {len(replay.out)} of {len(logs.out)} bytes: {replay.err}")
             return f"{len(shown['segments'])} segments from record {first}, {len(logs.out)} of {len(printed)} bytes"
     return case
 

@@ -112,7 +112,8 @@ def show(out, err, status):
 
 
 def environment(directory):
-    env = {k: v for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE", "AEON_GUESTS"))}
+    kept = ("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE", "AEON_GUESTS")
+    env = {k: v for k, v in os.environ.items() if k.startswith(kept)}
     env.update(AEON_HOME=os.path.join(directory, ".aeon"), HOME=directory, LC_ALL="C.UTF-8", TZ="UTC",
                PATH=os.path.dirname(os.environ["AEON"]) + ":" + os.environ["PATH"])
     return env
@@ -130,8 +131,8 @@ def run(path, update):
             if isinstance(item, str):
                 updated.append(item)
                 continue
-            p = subprocess.run(["bash", "-c", item.command], cwd=directory, env=environment(directory),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+            p = subprocess.run(["bash", "-c", item.command], cwd=directory, env=environment(directory), timeout=120,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             out, err = (normalise(b.decode("utf-8", "backslashreplace"), directory).splitlines()
                         for b in (p.stdout, p.stderr))
             got = show(out, err, p.returncode)
