@@ -110,6 +110,9 @@ struct wasm_store {
 const struct wasm_functype *store_intern_type(struct wasm_store *s, const struct wasm_functype *t);
 struct module_code *store_module_code(struct wasm_store *s, const struct wasm_module *m);
 
+/* Locals are zeroed so many slots at a time; the stack has that much behind its end. */
+enum { ZERO_SLOTS = 8 };
+
 /* Number of slots of a value of type `t`. */
 static inline uint32_t type_slots(uint8_t t) {
     return t == WASM_V128 ? 2 : 1;

@@ -14,7 +14,7 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     x->store = s;
     x->frames = mem_zalloc(((size_t)s->config.max_frames + 2) * sizeof *x->frames);
     x->frames_end = x->frames + s->config.max_frames + 2;
-    x->stack = mem_zalloc(((size_t)s->config.max_stack_slots + 2) * sizeof *x->stack);
+    x->stack = mem_zalloc(((size_t)s->config.max_stack_slots + ZERO_SLOTS) * sizeof *x->stack);
     x->stack_end = x->stack + s->config.max_stack_slots;
     x->memory = &x->no_memory;
     return x;

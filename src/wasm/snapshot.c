@@ -34,20 +34,38 @@ static const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t
 /* ---- saving
  * ---------------------------------------------------------------------------------------------------------- */
 
-static void put_ref(struct buf *out, uint8_t type, wasm_ref v) {
-    if (type == WASM_FUNCREF)
-        v = v ? (uint64_t)((struct wasm_func *)(uintptr_t)v)->index + 1 : 0;
-    buf_varint(out, v);
+/* What is written, and of which instance. */
+struct saving {
+    struct buf *out;
+    const struct wasm_instance *instance;
+    bool foreign; /* a function was met that is not in the instance's index space */
+};
+
+/* A host function does not know its number: it may be imported twice. */
+static uint64_t func_number(struct saving *s, const struct wasm_func *f) {
+    if (f->instance == s->instance)
+        return f->index;
+    for (uint32_t k = 0; k < s->instance->module->nimported_funcs; k++)
+        if (s->instance->funcs[k] == f)
+            return k;
+    s->foreign = true;
+    return 0;
 }
 
-static void put_value(struct buf *out, uint8_t type, const uint64_t *slot) {
+static void put_ref(struct saving *s, uint8_t type, wasm_ref v) {
+    if (type == WASM_FUNCREF)
+        v = v ? func_number(s, (const struct wasm_func *)(uintptr_t)v) + 1 : 0;
+    buf_varint(s->out, v);
+}
+
+static void put_value(struct saving *s, uint8_t type, const uint64_t *slot) {
     switch (type) {
     case WASM_I32:
-    case WASM_F32: buf_u32(out, (uint32_t)slot[0]); break;
+    case WASM_F32: buf_u32(s->out, (uint32_t)slot[0]); break;
     case WASM_I64:
-    case WASM_F64: buf_u64(out, slot[0]); break;
-    case WASM_V128: buf_append(out, slot, 16); break;
-    default: put_ref(out, type, slot[0]); break;
+    case WASM_F64: buf_u64(s->out, slot[0]); break;
+    case WASM_V128: buf_append(s->out, slot, 16); break;
+    default: put_ref(s, type, slot[0]); break;
     }
 }
 
@@ -105,25 +123,26 @@ static bool top_place(const struct wasm_module *m, struct code *c, const uint64_
     return true;
 }
 
-static void save_frame(struct buf *out, const struct frame *f, const struct place *p, uint32_t nvalues) {
+static void save_frame(struct saving *s, const struct frame *f, const struct place *p, uint32_t nvalues) {
+    struct buf *out = s->out;
     buf_varint(out, f->code->func);
     buf_varint(out, p->offset);
     const uint64_t *slot = f->fp;
     for (uint32_t i = 0; i < p->nlocals; i++) {
-        put_value(out, p->local_types[i], slot);
+        put_value(s, p->local_types[i], slot);
         slot += type_slots(p->local_types[i]);
     }
     buf_varint(out, nvalues);
     for (uint32_t i = 0; i < nvalues; i++) {
         const struct place_value *v = &p->values[i];
         buf_byte(out, v->type);
-        put_value(out, v->type, v->lazy == 2 ? &v->value : f->fp + (v->lazy == 1 ? v->from : v->slot));
+        put_value(s, v->type, v->lazy == 2 ? &v->value : f->fp + (v->lazy == 1 ? v->from : v->slot));
     }
 }
 
-static enum status save_frames(struct wasm_exec *x, struct buf *out, struct err *e) {
+static enum status save_frames(struct wasm_exec *x, struct saving *s, struct err *e) {
     const struct wasm_module *m = x->instance->module;
-    buf_varint(out, (uint64_t)(x->top - x->frames));
+    buf_varint(s->out, (uint64_t)(x->top - x->frames));
     for (struct frame *f = x->frames + 1; f <= x->top; f++) {
         if (!f->code)
             return err_set(e, ST_UNSUPPORTED, "snapshot: calls between instances are under way");
@@ -134,7 +153,7 @@ static enum status save_frames(struct wasm_exec *x, struct buf *out, struct err 
         uint32_t n = p.nvalues, next;
         if (!top)
             n -= call_at(m, p.offset, &next)->nresults;
-        save_frame(out, f, &p, n);
+        save_frame(s, f, &p, n);
         place_deinit(&p);
     }
     return ST_OK;
@@ -146,6 +165,7 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
         return err_set(e, ST_UNSUPPORTED, "snapshot: the instance shares state with others");
     if (x->state != EXEC_IDLE && x->state != EXEC_DONE && x->state != EXEC_READY)
         return err_set(e, ST_BUSY, "snapshot: execution has ended or is inside a host function");
+    struct saving s = {out, i, false};
     size_t start = out->size;
     struct sha256 hash;
     sha256_of(m->bytes, &hash);
@@ -159,21 +179,23 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
     for (uint32_t n = 0; n < m->ntables; n++) {
         buf_varint(out, i->tables[n]->size);
         for (uint32_t k = 0; k < i->tables[n]->size; k++)
-            put_ref(out, (uint8_t)i->tables[n]->elem, i->tables[n]->elems[k]);
+            put_ref(&s, (uint8_t)i->tables[n]->elem, i->tables[n]->elems[k]);
     }
     for (uint32_t n = 0; n < m->nglobals; n++)
-        put_value(out, (uint8_t)i->globals[n]->type.type, i->globals[n]->v.slot);
+        put_value(&s, (uint8_t)i->globals[n]->type.type, i->globals[n]->v.slot);
     buf_append(out, i->dropped_elems, m->nelems);
     buf_append(out, i->dropped_datas, m->ndatas);
     if (x->state == EXEC_READY) {
         if (x->top == x->frames)
             return err_set(e, ST_UNSUPPORTED, "snapshot: a host function is the outermost call");
-        enum status st = save_frames(x, out, e);
+        enum status st = save_frames(x, &s, e);
         if (st != ST_OK)
             return st;
     } else {
         buf_varint(out, 0);
     }
+    if (s.foreign)
+        return err_set(e, ST_UNSUPPORTED, "snapshot: a reference leads to a function of another instance");
     if (!out->failed) {
         sha256_of(SPAN(out->data + start, out->size - start), &hash);
         buf_append(out, hash.bytes, SHA256_SIZE);
