@@ -54,8 +54,10 @@ static void release(struct facts *f, struct node *node) {
 
 /* ---- words ---- */
 
+enum { KEY_WIDTH = 11 };
+
 static void begin_line(struct buf *b, const char *key) {
-    buf_print(b, "%-10s ", key);
+    buf_print(b, "%-*s", KEY_WIDTH, key);
 }
 
 static void text_line(struct buf *b, const char *key, const char *text) {
@@ -69,20 +71,28 @@ static void list_lines(struct buf *b, const char *key, const char *const *items,
         text_line(b, i ? "" : key, items[i]);
 }
 
+/* A new line for each module that is imported from, and where one is full. */
 static void import_lines(struct buf *b, const struct facts *f) {
+    enum { COLUMNS = 120 };
     struct span module = {NULL, 0};
+    size_t line = 0; /* where in `b` it began */
     uint32_t n = f->module ? wasm_module_nimports(f->module) : 0;
     for (uint32_t i = 0; i < n; i++) {
         struct wasm_import im = wasm_module_import(f->module, i);
-        if (i == 0 || !span_equal(module, im.module)) {
+        bool other = i == 0 || !span_equal(module, im.module);
+        if (other || b->size - line + im.name.size >= COLUMNS) {
             if (i)
                 buf_byte(b, '\n');
+            line = b->size;
             begin_line(b, i ? "" : "imports");
+        }
+        if (other) {
             print_safe(b, (const char *)im.module.data, im.module.size);
             buf_byte(b, ':');
             module = im.module;
         }
-        buf_byte(b, ' ');
+        if (b->size - line > KEY_WIDTH)
+            buf_byte(b, ' ');
         print_safe(b, (const char *)im.name.data, im.name.size);
     }
     if (n)
