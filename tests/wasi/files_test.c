@@ -153,7 +153,7 @@ struct seen {
 };
 
 static void see(struct seen *s, const char *name, size_t n) {
-    char text[64];
+    char text[300];
     must(n < sizeof text);
     memcpy(text, name, n);
     text[n] = '\0';
@@ -247,6 +247,29 @@ static void test_listing(void **state) {
     assert_int_equal(s.n, 0);
     assert_int_equal(box_close(fd), 0);
     assert_int_equal(CALLED(path_remove_directory, .fd = DATA, .path = text("many")), 0);
+}
+
+/* More names than are kept at a time. */
+static void test_long_listing(void **state) {
+    (void)state;
+    tree_dir("data/long");
+    for (int i = 0; i < FILES; i++) {
+        char path[300];
+        int n = snprintf(path, sizeof path, "data/long/some-file-%d-", i);
+        memset(path + n, 'x', 230);
+        path[n + 230] = '\0';
+        tree_file(path, "");
+    }
+    uint32_t fd = box_must_open(DATA, "long", TO_READ, WASI_O_DIRECTORY, 0);
+    static const uint32_t sizes[] = {300, 1000, 4096};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct seen s;
+        list(fd, sizes[i], &s, NULL);
+        assert_int_equal(s.n, FILES);
+        assert_int_equal(s.twice, 0);
+        assert_int_equal(s.dots, 2);
+    }
+    assert_int_equal(box_close(fd), 0);
 }
 
 /* ---- descriptors ---- */
@@ -352,15 +375,11 @@ static void test_process(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_write_seek),
-        cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_times),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_listing),
-        cmocka_unit_test(test_renumber),
-        cmocka_unit_test(test_many_descriptors),
-        cmocka_unit_test(test_preopens),
-        cmocka_unit_test(test_process),
+        cmocka_unit_test(test_read_write_seek), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_times),           cmocka_unit_test(test_names),
+        cmocka_unit_test(test_listing),         cmocka_unit_test(test_long_listing),
+        cmocka_unit_test(test_renumber),        cmocka_unit_test(test_many_descriptors),
+        cmocka_unit_test(test_preopens),        cmocka_unit_test(test_process),
     };
     return cmocka_run_group_tests(tests, box_set_up, box_tear_down);
 }
