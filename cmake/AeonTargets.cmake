@@ -116,8 +116,8 @@ function(aeon_test_properties name)
     "AEON_HOME=${CMAKE_BINARY_DIR}/tests/home/${name}"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "LLVM_PROFILE_FILE=${CMAKE_BINARY_DIR}/profile/%p.profraw")
-  if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+  if(NOT arg_TIMEOUT) # a guard against hanging, not a measure
+    set(arg_TIMEOUT 900)
   endif()
   set_tests_properties(${name} PROPERTIES
     ENVIRONMENT "${environment}"
