@@ -1,19 +1,4 @@
-/* snapshot.c: a guest between two instructions, as bytes.
- *
- *     offset  size  field
- *          0     8  "AEONGST\0"
- *          8     4  version, 1
- *         12     4  flags: 1 the phase's call has begun, 2 the CALL of the call under way is in the journal
- *         16     4  phase: 0 the first of start function, _initialize, _start that the module has, 1 the next...
- *         20     4  guest number
- *         24     8  number of the next record of the journal
- *         32     8  clock of the record before it
- *         40     8  time of the record before it
- *         48     8  size n of the engine's snapshot
- *         56     n  the engine's snapshot (docs/formats/snapshot.md)
- *       56+n    32  SHA-256 of all bytes before
- *
- * Little-endian.  What the world knows of the guest (open files) is not in it: it is what replay needs. */
+/* snapshot.c: a guest between two instructions, as bytes (docs/formats/guest.md). */
 #include "base/sha256.h"
 #include "guest/guest_impl.h"
 
