@@ -13,7 +13,6 @@
  *
  *     VALUE                the number.
  *     OUT_VALUE            room for the number; 0 at first.
- *     RECORD_IN            a pointer to an aligned copy.
  *     RECORD_OUT           a pointer to an aligned record, all zero at first.
  *     BYTES_IN, ARRAY_IN   abi_mem: guest memory of `size` bytes.
  *     BYTES_OUT, ARRAY_OUT abi_mem: guest memory of `size` bytes; set `size` to the bytes written (left: all of them).

@@ -20,7 +20,6 @@
 #define ABI_SHAPES(SHAPE) \
     SHAPE(VALUE,      1, "a number") \
     SHAPE(OUT_VALUE,  1, "pointer to where a number goes") \
-    SHAPE(RECORD_IN,  1, "pointer to a record") \
     SHAPE(RECORD_OUT, 1, "pointer to where a record goes") \
     SHAPE(BYTES_IN,   2, "pointer and length of bytes") \
     SHAPE(BYTES_OUT,  2, "pointer and length of a buffer") \
@@ -43,8 +42,6 @@
 
 #define ABI_KINDS(KIND) \
     /* plain numbers */ \
-    KIND(U32,          uint32_t, VALUE, 4, NONE,     uint,  "a number") \
-    KIND(U64,          uint64_t, VALUE, 8, NONE,     uint,  "a number") \
     KIND(SIZE,         uint32_t, VALUE, 4, NONE,     uint,  "a number of bytes or elements") \
     KIND(FILESIZE,     uint64_t, VALUE, 8, NONE,     uint,  "a number of bytes, or an offset, in a file") \
     KIND(FILEDELTA,    int64_t,  VALUE, 8, NONE,     sint,  "a signed offset in a file") \
@@ -79,7 +76,6 @@
     KIND(OUT_ROFLAGS,   uint32_t, OUT_VALUE, 2, NONE,   FLAGS(ROFLAGS), "what was received") \
     /* bytes */ \
     KIND(PATH,        struct abi_mem,  BYTES_IN,  0, NONE, text,    "a path, relative to the descriptor before it") \
-    KIND(BYTES_IN,    struct abi_mem,  BYTES_IN,  0, DATA, blob,    "bytes") \
     KIND(BYTES_OUT,   struct abi_mem,  BYTES_OUT, 0, DATA, blob,    "bytes") \
     KIND(TEXT_OUT,    struct abi_mem,  BYTES_OUT, 0, NONE, text,    "words") \
     KIND(DIRENTS_OUT, struct abi_mem,  BYTES_OUT, 0, NONE, dirents, "directory entries; the last one may be cut") \

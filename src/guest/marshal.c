@@ -10,8 +10,7 @@ enum { MAX_SCANNED_IOVS = 1 << 16 }; /* more are left out, empty or not */
 #define MAX_BYTES (JOURNAL_RECORD_MAX - ABI_MAX_TRANSFER - (1u << 20))
 
 static bool is_input(uint8_t shape) {
-    return shape == ABI_RECORD_IN_SHAPE || shape == ABI_BYTES_IN_SHAPE || shape == ABI_ARRAY_IN_SHAPE ||
-           shape == ABI_IOVS_IN_SHAPE;
+    return shape == ABI_BYTES_IN_SHAPE || shape == ABI_ARRAY_IN_SHAPE || shape == ABI_IOVS_IN_SHAPE;
 }
 
 static bool is_value(uint8_t shape) {
@@ -49,7 +48,7 @@ void marshal_compile(struct binding *b) {
         s->bytes = k->bytes;
         if (k->shape == ABI_ARRAY_IN_SHAPE || k->shape == ABI_ARRAY_OUT_SHAPE)
             s->count = count_slot(c, c->params[i].count);
-        if (k->shape == ABI_RECORD_IN_SHAPE || k->shape == ABI_RECORD_OUT_SHAPE)
+        if (k->shape == ABI_RECORD_OUT_SHAPE)
             staging += (k->bytes + 15u) & ~15u;
         if (k->role == ABI_ROLE_EXIT)
             b->exit_slot = (int8_t)slot;
@@ -120,15 +119,11 @@ uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slot
                 return WASI_EFAULT;
             p->args[i].u64 = 0;
             break;
-        case ABI_RECORD_IN_SHAPE:
         case ABI_RECORD_OUT_SHAPE:
             if (!inside(p, ptr, s->bytes))
                 return WASI_EFAULT;
             p->args[i].ptr = p->staging + staged;
-            if (s->shape == ABI_RECORD_IN_SHAPE)
-                memcpy(p->staging + staged, p->memory + ptr, s->bytes);
-            else
-                memset(p->staging + staged, 0, s->bytes);
+            memset(p->staging + staged, 0, s->bytes);
             staged += (s->bytes + 15u) & ~15u;
             break;
         case ABI_BYTES_IN_SHAPE:
@@ -169,7 +164,6 @@ void marshal_inputs(struct binding *b, struct passage *p, struct journal_record 
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
         switch ((enum abi_shape)s->shape) {
-        case ABI_RECORD_IN_SHAPE: add_blob(b->edge, r, a->ptr, s->bytes); break;
         case ABI_BYTES_IN_SHAPE:
         case ABI_ARRAY_IN_SHAPE: add_blob(b->edge, r, a->mem.data, a->mem.size); break;
         case ABI_IOVS_IN_SHAPE:

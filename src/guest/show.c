@@ -25,7 +25,7 @@ static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct
 }
 
 static bool is_input(enum abi_shape s) {
-    return s == ABI_BYTES_IN_SHAPE || s == ABI_RECORD_IN_SHAPE || s == ABI_ARRAY_IN_SHAPE || s == ABI_IOVS_IN_SHAPE;
+    return s == ABI_BYTES_IN_SHAPE || s == ABI_ARRAY_IN_SHAPE || s == ABI_IOVS_IN_SHAPE;
 }
 
 static void name(struct abi_text *t, bool *first, const char *s) {

@@ -88,8 +88,7 @@ static void find_roles(struct roles *r, uint32_t code) {
     *r = (struct roles){true, false, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT};
     for (uint32_t i = 0; c && i < c->nparams; i++) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
-        bool input = k->shape == ABI_BYTES_IN_SHAPE || k->shape == ABI_IOVS_IN_SHAPE ||
-                     k->shape == ABI_RECORD_IN_SHAPE || k->shape == ABI_ARRAY_IN_SHAPE;
+        bool input = k->shape == ABI_BYTES_IN_SHAPE || k->shape == ABI_IOVS_IN_SHAPE || k->shape == ABI_ARRAY_IN_SHAPE;
         switch (k->role) {
         case ABI_ROLE_FD: r->fd = slot; break;
         case ABI_ROLE_FD_CLOSE: r->close = slot; break;

@@ -174,10 +174,10 @@ static void bytes_are_escaped_and_cut(void **state) {
     shows(false, 3, ABI_KIND_PATH, SPAN_STR("abcdef"), "\"abc\"...");
     shows(false, 4, ABI_KIND_PATH, SPAN_STR("abc\xc3\xa9z"), "\"abc\"..."); /* not in the middle of a character */
     shows(true, 3, ABI_KIND_PATH, SPAN_STR("a\"b\n\x01"), "\"a\\\"b\\n\\u0001\"");
-    shows(true, 0, ABI_KIND_BYTES_IN, SPAN("\xff\x00\x10", 3), "{\"base64\":\"/wAQ\"}");
-    shows(true, 0, ABI_KIND_BYTES_IN, SPAN("\xff\x00", 2), "{\"base64\":\"/wA=\"}");
-    shows(true, 0, ABI_KIND_BYTES_IN, SPAN("\xff", 1), "{\"base64\":\"/w==\"}");
-    shows(true, 0, ABI_KIND_BYTES_IN, SPAN("\xc3", 1), "{\"base64\":\"ww==\"}"); /* a cut character */
+    shows(true, 0, ABI_KIND_IOVS_IN, SPAN("\xff\x00\x10", 3), "{\"base64\":\"/wAQ\"}");
+    shows(true, 0, ABI_KIND_IOVS_IN, SPAN("\xff\x00", 2), "{\"base64\":\"/wA=\"}");
+    shows(true, 0, ABI_KIND_IOVS_IN, SPAN("\xff", 1), "{\"base64\":\"/w==\"}");
+    shows(true, 0, ABI_KIND_IOVS_IN, SPAN("\xc3", 1), "{\"base64\":\"ww==\"}"); /* a cut character */
     shows(false, 0, ABI_KIND_STRINGS_OUT, SPAN("one\0two", 8), "[\"one\", \"two\"]");
     shows(true, 0, ABI_KIND_STRINGS_OUT, SPAN("one\0two", 8), "[\"one\",\"two\"]");
     shows(false, 0, ABI_KIND_STRINGS_OUT, SPAN("", 0), "[]");
