@@ -81,7 +81,7 @@ static bool describe(struct store *s, const struct store_id *id, struct store_ru
     struct store_reader *r;
     struct err e = ERR_INIT;
     memset(out, 0, sizeof *out);
-    enum status st = store_reader_open(s, id, &r, &e);
+    enum status st = reader_open(s, id, true, &r, &e);
     if (st == ST_OK) {
         reader_summary(r, out);
         store_reader_close(r);

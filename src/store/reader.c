@@ -307,10 +307,16 @@ void reader_summary(struct store_reader *r, struct store_run *out) {
 /* ---- the interface ---- */
 
 enum status store_reader_open(struct store *s, const struct store_id *id, struct store_reader **out, struct err *e) {
+    return reader_open(s, id, false, out, e);
+}
+
+enum status reader_open(struct store *s, const struct store_id *id, bool listing, struct store_reader **out,
+                        struct err *e) {
     struct world *w = s->world;
     struct store_reader *r = mem_zalloc(sizeof *r);
     r->store = s;
     r->id = *id;
+    r->listing = listing;
     r->fd = r->tail = -1;
     store_id_text(id, r->text);
     arena_init(&r->arena);

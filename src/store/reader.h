@@ -72,6 +72,7 @@ struct store_reader {
     struct journal_unpacker *unpacker;
     struct buf stored; /* of one frame, as in the file */
 
+    bool listing; /* what lies beyond the records does not matter */
     bool checked; /* the writer was found dead, and what it left was looked at: */
     struct err tail_problem;
     struct buf torn;
@@ -84,6 +85,10 @@ void reader_note_torn(struct store_reader *r, const char *fmt, ...) __attribute_
 
 /* Decodes on in the block at hand until record `n` is next. ST_END when the block ends before. */
 NODISCARD enum status reader_skip_to(struct store_reader *r, uint64_t n, struct err *e);
+
+/* store_reader_open; `listing` for a look that reads no more than it must. */
+NODISCARD enum status reader_open(struct store *s, const struct store_id *id, bool listing, struct store_reader **out,
+                                  struct err *e);
 
 /* A line of the listing; `out` is zeroed. */
 void reader_summary(struct store_reader *r, struct store_run *out);

@@ -158,7 +158,7 @@ static void check_open(struct store_reader *r, const struct tail_block *b, unsig
     }
     if (b->durable && ((uint32_t)b->durable > size || !vouches(b->durable, b, seq, data, TAIL_BLOCK_SIZE)))
         bad_block(r, e, i, "the second checksum does not match");
-    size_t slack = TAIL_BLOCK_SIZE;
+    size_t slack = r->listing ? size : TAIL_BLOCK_SIZE;
     while (slack > size && data[slack - 1] == 0)
         slack--;
     if (slack > size)
@@ -181,7 +181,7 @@ static void check_block(struct store_reader *r, const struct tail_block *b, unsi
         check_open(r, b, i, seq, data);
     else if (!vouches(b->commit, b, seq, data, 0) || b->durable)
         bad_block(r, &r->tail_problem, i, "the checksum does not match");
-    else if (!all_zero(data, TAIL_BLOCK_SIZE))
+    else if (!r->listing && !all_zero(data, TAIL_BLOCK_SIZE))
         store_reader_fail(r, &r->tail_problem, ST_CORRUPT, "tail", "block %u, bytes %zu to %zu: it should be empty", i,
                           tail_data_offset(i), tail_data_offset(i) + TAIL_BLOCK_SIZE);
 }
@@ -196,11 +196,13 @@ void reader_tail_check(struct store_reader *r) {
                           TAIL_PAGE);
     uint8_t *data = mem_alloc(TAIL_BLOCK_SIZE + 8);
     for (unsigned i = 0; i < TAIL_NBLOCKS; i++) {
-        int rc = store_read_at(r->store, r->tail, data, TAIL_BLOCK_SIZE, tail_data_offset(i));
+        const struct tail_block *b = tail_block_at(page, i);
+        size_t n = r->listing && (uint32_t)b->commit < TAIL_BLOCK_SIZE ? (uint32_t)b->commit : TAIL_BLOCK_SIZE;
+        int rc = store_read_at(r->store, r->tail, data, n, tail_data_offset(i));
         if (rc < 0)
             io_fail(r, rc, &r->tail_problem);
         else
-            check_block(r, tail_block_at(page, i), i, data);
+            check_block(r, b, i, data);
     }
     mem_free(data);
 }
