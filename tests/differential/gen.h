@@ -57,8 +57,8 @@ enum host_func {
     HOST_FUNCS,
 };
 
-/* Globals 0.. : two imports, then the fuel. */
-enum { GLOBAL_IMPORT_I32, GLOBAL_IMPORT_I64, GLOBAL_CALLS, GLOBAL_LOOPS, FIRST_GLOBAL };
+/* Globals 0.. : two that may be imports (the second mutable), then the fuel. */
+enum { GLOBAL_I32, GLOBAL_I64, GLOBAL_CALLS, GLOBAL_LOOPS, FIRST_GLOBAL };
 
 struct table {
     uint8_t elem;
@@ -98,7 +98,7 @@ struct module {
     struct data_segment datas[MAX_SEGMENTS];
     unsigned ndatas;
     uint32_t memory_min, memory_max;
-    bool imports_memory;
+    bool imports_globals, imports_memory;
 };
 
 struct gen {

@@ -81,8 +81,8 @@ static void draw_tables(struct gen *g) {
 
 static void draw_globals(struct gen *g) {
     struct module *m = &g->m;
-    m->globals[GLOBAL_IMPORT_I32] = (struct global){WASM_I32, false};
-    m->globals[GLOBAL_IMPORT_I64] = (struct global){WASM_I64, true};
+    m->globals[GLOBAL_I32] = (struct global){WASM_I32, false};
+    m->globals[GLOBAL_I64] = (struct global){WASM_I64, true};
     m->globals[GLOBAL_CALLS] = m->globals[GLOBAL_LOOPS] = (struct global){WASM_I32, true};
     m->nglobals = FIRST_GLOBAL + 3 + below(g, 10);
     for (unsigned i = FIRST_GLOBAL; i < m->nglobals; i++)
@@ -117,7 +117,8 @@ static void draw_segments(struct gen *g) {
     }
     m->memory_min = 1 + below(g, 2);
     m->memory_max = m->memory_min + below(g, 3);
-    m->imports_memory = chance(g, 250);
+    m->imports_globals = chance(g, 500); /* state of others keeps an engine from making snapshots */
+    m->imports_memory = m->imports_globals && chance(g, 500);
     if (m->imports_memory)
         m->memory_min = 1; /* what the runners give */
     m->ndatas = below(g, 6);
@@ -164,19 +165,21 @@ static void write_types(const struct module *m, struct buf *b) {
 }
 
 static void write_imports(const struct module *m, struct buf *b) {
-    buf_varint(b, HOST_FUNCS + 2u + m->imports_memory);
+    buf_varint(b, HOST_FUNCS + (m->imports_globals ? 2u : 0u) + m->imports_memory);
     for (unsigned i = 0; i < HOST_FUNCS; i++) {
         put_name(b, "fuzzing-support");
         put_name(b, HOST_NAMES[i]);
         buf_byte(b, WASM_KIND_FUNC);
         buf_varint(b, i);
     }
-    put_name(b, "env");
-    put_name(b, "i32");
-    buf_append(b, (uint8_t[]){WASM_KIND_GLOBAL, WASM_I32, 0}, 3);
-    put_name(b, "env");
-    put_name(b, "i64");
-    buf_append(b, (uint8_t[]){WASM_KIND_GLOBAL, WASM_I64, 1}, 3);
+    if (m->imports_globals) {
+        put_name(b, "env");
+        put_name(b, "i32");
+        buf_append(b, (uint8_t[]){WASM_KIND_GLOBAL, WASM_I32, 0}, 3);
+        put_name(b, "env");
+        put_name(b, "i64");
+        buf_append(b, (uint8_t[]){WASM_KIND_GLOBAL, WASM_I64, 1}, 3);
+    }
     if (m->imports_memory) {
         put_name(b, "env");
         put_name(b, "memory");
@@ -200,8 +203,12 @@ static void put_global_init(struct gen *g, struct buf *b, uint8_t type) {
     } else if (type == WASM_I32 && chance(g, 300)) {
         static const enum wasm_op ops[] = {OP_I32_ADD, OP_I32_SUB, OP_I32_MUL};
         put_random_const(g, b, type);
-        put_op(b, OP_GLOBAL_GET);
-        buf_varint(b, GLOBAL_IMPORT_I32);
+        if (g->m.imports_globals) {
+            put_op(b, OP_GLOBAL_GET);
+            buf_varint(b, GLOBAL_I32);
+        } else {
+            put_random_const(g, b, type);
+        }
         put_op(b, ops[below(g, 3)]);
     } else if (type == WASM_I64 && chance(g, 300)) {
         static const enum wasm_op ops[] = {OP_I64_ADD, OP_I64_SUB, OP_I64_MUL};
@@ -215,8 +222,9 @@ static void put_global_init(struct gen *g, struct buf *b, uint8_t type) {
 
 static void write_globals(struct gen *g, struct buf *b) {
     const struct module *m = &g->m;
-    buf_varint(b, m->nglobals - GLOBAL_CALLS);
-    for (unsigned i = GLOBAL_CALLS; i < m->nglobals; i++) {
+    unsigned first = m->imports_globals ? GLOBAL_CALLS : 0;
+    buf_varint(b, m->nglobals - first);
+    for (unsigned i = first; i < m->nglobals; i++) {
         buf_byte(b, m->globals[i].type);
         buf_byte(b, m->globals[i].is_mutable);
         put_global_init(g, b, m->globals[i].type);

@@ -219,31 +219,45 @@ static void put_extra_items(const struct plan *p, uint8_t section, struct buf *o
     }
 }
 
-static void rewrite(const struct plan *plan, const struct wasm_module *m, struct buf *out) {
+/* A section: what it had, if anything, and what is added. */
+static void put_section(const struct plan *plan, const struct wasm_module *m, uint8_t id, struct span had,
+                        struct buf *out) {
     struct buf section;
     buf_init(&section, MAX_MODULE);
+    uint32_t count = 0, extra = extra_items(plan, id);
+    const uint8_t *items = had.data, *end = had.data + had.size;
+    if (extra) {
+        if (had.size)
+            items = read_u32(items, end, &count);
+        buf_varint(&section, count + extra);
+    }
+    if (id == SECTION_CODE)
+        put_code(plan, m, &section);
+    else
+        buf_append(&section, items, (size_t)(end - items));
+    if (extra && id != SECTION_CODE)
+        put_extra_items(plan, id, &section);
+    buf_byte(out, id);
+    append_sized(out, &section);
+    buf_deinit(&section);
+}
+
+static void rewrite(const struct plan *plan, const struct wasm_module *m, struct buf *out) {
     const uint8_t *p = m->bytes.data, *end = p + m->bytes.size;
+    uint8_t due = SECTION_GLOBAL; /* the next that must be there even when it was not */
     buf_append(out, p, 8);
     for (p += 8; p < end;) {
         uint8_t id = *p++;
-        uint32_t size, count = 0, extra = extra_items(plan, id);
+        uint32_t size;
         p = read_u32(p, end, &size);
-        const uint8_t *items = p, *next = p + size;
-        if (extra) {
-            items = read_u32(items, next, &count);
-            buf_varint(&section, count + extra);
-        }
-        if (id == SECTION_CODE)
-            put_code(plan, m, &section);
-        else
-            buf_append(&section, items, (size_t)(next - items));
-        if (extra && id != SECTION_CODE)
-            put_extra_items(plan, id, &section);
-        buf_byte(out, id);
-        append_sized(out, &section);
-        p = next;
+        for (; id > due && due <= SECTION_EXPORT; due++)
+            if (extra_items(plan, due))
+                put_section(plan, m, due, SPAN(p, 0), out);
+        if (id == due)
+            due++;
+        put_section(plan, m, id, SPAN(p, size), out);
+        p += size;
     }
-    buf_deinit(&section);
 }
 
 int main(int argc, char **argv) {

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Compares our engine with Node's V8 on random valid modules: results, traps, memory, tables, globals, clock.
 
-    tests/differential/run.py --count 10000 --seed 1 [--source own|binaryen|both] [--jobs 2] [--keep DIR]
+    tests/differential/run.py --count 10000 --seed 1 [--source found|own|binaryen] [--jobs 2] [--keep DIR]
 
 Programs gen, instrument and run_aeon come from the build tree ($AEON_BUILD_DIR, or --build).  Module k of a source
-depends on k alone.  Modules on which the engines differ are copied to the directory given by --keep.
-Exit status: 0 all agree, 1 some differ, 2 it could not run, 77 node or wasm-opt is missing.
+depends on k alone; `found` is modules on which we once were wrong.  Modules on which the engines differ are copied to
+the directory given by --keep.
+Exit status: 0 all agree, 1 some differ, 2 it could not run, 77 a tool is missing.
 """
 import argparse
 import concurrent.futures
+import glob
 import os
 import random
 import re
@@ -27,19 +29,36 @@ BATCH = 100
 TIMEOUT_SECONDS = 300
 
 
+def numbered(numbers, directory):
+    return [os.path.join(directory, '%06d.wasm' % n) for n in numbers]
+
+
 def make_own(args, numbers, directory):
     subprocess.run([args.gen, '--seed', str(numbers[0]), '--count', str(len(numbers)), '--out', directory], check=True)
+    return numbered(numbers, directory)
+
+
+def make_found(args, sources, directory):
+    made = [os.path.join(directory, os.path.basename(s)[:-3] + 'wasm') for s in sources]
+    for source, target in zip(sources, made):
+        subprocess.run(['wat2wasm', '--enable-tail-call', '--enable-extended-const', source, '-o', target], check=True)
+    return made
 
 
 def make_binaryen(args, numbers, directory):
-    for n in numbers:
+    for n, made in zip(numbers, numbered(numbers, directory)):
         draw = random.Random(n)
         noise = os.path.join(directory, 'noise')
         with open(noise, 'wb') as f:
             f.write(draw.randbytes(draw.randrange(200, 8000)))
-        raw, made = os.path.join(directory, 'raw'), os.path.join(directory, '%06d.wasm' % n)
+        raw = os.path.join(directory, 'raw')
         subprocess.run(['wasm-opt', noise, '-o', raw] + BINARYEN, check=True, stderr=subprocess.DEVNULL)
         subprocess.run([args.instrument, 'nans', raw, made], check=True)  # --denan knows nothing of vectors
+    return numbered(numbers, directory)
+
+
+MAKERS = {'found': make_found, 'own': make_own, 'binaryen': make_binaryen}
+TOOLS = {'found': 'wat2wasm', 'own': 'node', 'binaryen': 'wasm-opt'}
 
 
 def blocks_of(text):
@@ -89,16 +108,16 @@ def counting(args, files, directory):
     return made
 
 
-def run_batch(args, source, numbers):
+def run_batch(args, source, number, batch):
     """Returns (calls, those that trapped, [(file, difference)])."""
     with tempfile.TemporaryDirectory() as directory:
-        (make_own if source == 'own' else make_binaryen)(args, numbers, directory)
-        files = [os.path.join(directory, '%06d.wasm' % n) for n in numbers]
+        files = MAKERS[source](args, batch, directory)
         v8, v8_counting = run_all(NODE, files), run_all(NODE, counting(args, files, directory + '/ticks'))
         once = run_all([args.runner, '--ticks'], files)
         plain = {name: [re.sub(' ticks [0-9]+$', '', x) for x in lines] for name, lines in once.items()}
-        # stopped and continued all the time: the same, clock included
-        stepped = run_all([args.runner, '--ticks', '--steps', str(1 + numbers[0] // BATCH % 4 * 10)], files)
+        # stopped and continued all the time, the second time in a new store: the same, clock included
+        stepped = run_all([args.runner, '--ticks', '--steps', str(1 + number % 4 * 10)], files)
+        frozen = run_all([args.runner, '--ticks', '--steps', '200000', '--freeze'], files)
         calls = traps = 0
         bad = []
         for path in files:
@@ -108,6 +127,7 @@ def run_batch(args, source, numbers):
             traps += sum(' trap ' in x for x in of(v8))
             difference = (first_difference('aeon', of(plain), 'V8', of(v8)) or
                           first_difference('in steps', of(stepped), 'at once', of(once)) or
+                          first_difference('frozen', of(frozen), 'at once', of(once)) or
                           first_difference('aeon', of(once), 'counted by V8', of(v8_counting)))
             if difference:
                 bad.append(('%s-%s' % (source, name), difference))
@@ -121,30 +141,31 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--count', type=int, default=300, help='modules of each source')
     p.add_argument('--seed', type=int, default=1, help='k of the first module')
-    p.add_argument('--source', choices=['own', 'binaryen', 'both'], default='both')
+    p.add_argument('--source', choices=list(MAKERS), action='append', help='may be repeated; all when absent')
     p.add_argument('--jobs', type=int, default=2)
     p.add_argument('--keep', metavar='DIR', help='where modules with differences go')
     p.add_argument('--build', default=os.environ.get('AEON_BUILD_DIR', os.path.join(HERE, '../../build/release')))
     args = p.parse_args()
-    args.gen = os.path.join(args.build, 'tests/differential/gen')
-    args.instrument = os.path.join(args.build, 'tests/differential/instrument')
-    args.runner = os.path.join(args.build, 'tests/differential/run_aeon')
-    for tool in ['node'] + (['wasm-opt'] if args.source != 'own' else []):
+    for program in ['gen', 'instrument', 'runner']:
+        setattr(args, program, os.path.join(args.build, 'tests/differential', program.replace('runner', 'run_aeon')))
+    sources = args.source or list(MAKERS)
+    for tool in ['node'] + [TOOLS[source] for source in sources]:
         if not shutil.which(tool):
             print('skipped: there is no %s here' % tool)
             return 77
     failed = False
-    for source in ['own', 'binaryen'] if args.source == 'both' else [args.source]:
-        numbers = range(args.seed, args.seed + args.count)
-        batches = [numbers[i:i + BATCH] for i in range(0, len(numbers), BATCH)]
+    for source in sources:
+        modules = (sorted(glob.glob(os.path.join(HERE, 'found/*.wat'))) if source == 'found' else
+                   range(args.seed, args.seed + args.count))
+        batches = [modules[i:i + BATCH] for i in range(0, len(modules), BATCH)]
         calls = traps = different = 0
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            for c, t, bad in pool.map(lambda batch: run_batch(args, source, batch), batches):
+            for c, t, bad in pool.map(lambda b: run_batch(args, source, *b), enumerate(batches)):
                 calls, traps, different = calls + c, traps + t, different + len(bad)
                 for name, difference in bad:
                     print('%s: %s' % (name, difference), flush=True)
         print('%s: %d modules, %d calls of which %d trapped, %d modules differ' %
-              (source, args.count, calls, traps, different), flush=True)
+              (source, len(modules), calls, traps, different), flush=True)
         failed = failed or different > 0 or calls == 0
     return 1 if failed else 0
 

@@ -1,7 +1,8 @@
 /* run_aeon: runs modules on our engine and prints what happened, in the form of run_node.mjs.
- * usage: run_aeon [--ticks] [--steps N] FILE.wasm...
+ * usage: run_aeon [--ticks] [--steps N [--freeze]] FILE.wasm...
  *     --ticks  also prints the clock after each call
- *     --steps  stops every 1 to N ticks and goes on, which must change nothing */
+ *     --steps  stops every 1 to N ticks and goes on, which must change nothing
+ *     --freeze and each time goes on in a new store, from a snapshot */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,16 @@ struct logs {
 
 static bool show_ticks;
 static uint64_t max_step; /* 0: run through */
+static bool freeze;
+
+/* A module under way. */
+struct machine {
+    const struct wasm_module *module;
+    struct logs logs;
+    struct wasm_store *store;
+    struct wasm_instance *instance;
+    struct wasm_exec *exec;
+};
 
 static const uint32_t HASH_START = 2166136261u;
 
@@ -167,47 +178,108 @@ static bool uses_v128(const struct wasm_functype *t) {
     return memchr(t->params, WASM_V128, t->nparams) || memchr(t->results, WASM_V128, t->nresults);
 }
 
-static void fill_fuel(struct wasm_instance *i, struct wasm_exec *x) {
+static void machine_stop(struct machine *mc) {
+    if (mc->exec)
+        wasm_exec_free(mc->exec);
+    wasm_store_free(mc->store);
+}
+
+/* Makes a store with an instance of mc->module. */
+static enum status machine_start(struct machine *mc, struct err *e) {
+    struct wasm_config config = wasm_config_default();
+    uint32_t n = wasm_module_nimports(mc->module);
+    struct wasm_extern *imports = mem_zalloc((n + 1) * sizeof *imports);
+    enum status st = ST_OK;
+    mc->store = wasm_store_new(&config);
+    mc->exec = NULL;
+    for (uint32_t k = 0; k < n && st == ST_OK; k++) {
+        struct wasm_import i = wasm_module_import(mc->module, k);
+        if (!make_import(mc->store, &i, &mc->logs, &imports[k]))
+            st = err_set(e, ST_UNLINKABLE, "import %u is unknown here", k);
+    }
+    if (st == ST_OK)
+        st = wasm_instance_new(mc->store, mc->module, imports, n, &mc->instance, e);
+    if (st == ST_OK)
+        mc->exec = wasm_exec_new(mc->store);
+    mem_free(imports);
+    return st;
+}
+
+/* Everything anew, from a snapshot; instances that share state with others stay. */
+static void thaw_frozen(struct machine *mc) {
+    struct err e = ERR_INIT;
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    enum status st = wasm_snapshot_save(mc->exec, mc->instance, &b, &e);
+    if (st == ST_OK) {
+        machine_stop(mc);
+        st = machine_start(mc, &e);
+        if (st == ST_OK)
+            st = wasm_snapshot_load(mc->exec, mc->instance, buf_span(&b), &e);
+    } else if (st == ST_UNSUPPORTED) {
+        st = ST_OK;
+    }
+    if (st != ST_OK)
+        printf(" %s", e.text);
+    must(st == ST_OK);
+    buf_deinit(&b);
+}
+
+static void fill_fuel(struct machine *mc) {
     struct wasm_extern f;
-    if (wasm_instance_export(i, "calls", &f) && f.kind == WASM_KIND_GLOBAL) {
+    if (wasm_instance_export(mc->instance, "calls", &f) && f.kind == WASM_KIND_GLOBAL) {
         wasm_global_set(f.global, (union wasm_value){.i64 = FUEL_CALLS});
-        must(wasm_instance_export(i, "loops", &f));
+        must(wasm_instance_export(mc->instance, "loops", &f));
         wasm_global_set(f.global, (union wasm_value){.i64 = FUEL_LOOPS});
-    } else if (wasm_instance_export(i, "hangLimitInitializer", &f)) {
-        wasm_call(x, f.func, NULL);
-        must(wasm_run(x, (uint64_t)WASM_FOREVER) == WASM_DONE);
+    } else if (wasm_instance_export(mc->instance, "hangLimitInitializer", &f)) {
+        wasm_call(mc->exec, f.func, NULL);
+        must(wasm_run(mc->exec, (uint64_t)WASM_FOREVER) == WASM_DONE);
     }
 }
 
-/* To the end, at once or in steps; between these the clock must stand where it was told to stop. */
-static enum wasm_outcome run(struct wasm_exec *x) {
+/* To the end, at once or in steps; between these the clock must stand where it was told to stop. Short steps and long
+ * ones are as frequent. */
+static enum wasm_outcome run(struct machine *mc) {
     if (max_step == 0)
-        return wasm_run(x, (uint64_t)WASM_FOREVER);
-    struct prng prng = {wasm_clock(x)};
+        return wasm_run(mc->exec, (uint64_t)WASM_FOREVER);
+    struct prng prng = {wasm_clock(mc->exec)};
     for (;;) {
-        uint64_t until = wasm_clock(x) + 1 + prng_below(&prng, max_step);
-        enum wasm_outcome outcome = wasm_run(x, until);
+        uint64_t step = max_step >> prng_below(&prng, 64 - (unsigned)__builtin_clzll(max_step));
+        uint64_t until = wasm_clock(mc->exec) + 1 + prng_below(&prng, step);
+        enum wasm_outcome outcome = wasm_run(mc->exec, until);
         if (outcome != WASM_STOPPED)
             return outcome;
-        must(wasm_clock(x) == until);
+        must(wasm_clock(mc->exec) == until);
+        if (freeze)
+            thaw_frozen(mc);
     }
 }
 
-static void call(struct wasm_exec *x, struct wasm_func *f, unsigned base) {
-    const struct wasm_functype *t = wasm_func_type(f);
+static struct wasm_extern find_export(const struct machine *mc, const struct wasm_export *ex) {
+    char name[256];
+    struct wasm_extern x;
+    must(ex->name.size < sizeof name);
+    memcpy(name, ex->name.data, ex->name.size);
+    name[ex->name.size] = 0;
+    must(wasm_instance_export(mc->instance, name, &x));
+    return x;
+}
+
+static void call(struct machine *mc, const struct wasm_export *ex, unsigned base) {
+    const struct wasm_functype *t = ex->type.func;
     union wasm_value values[MAX_VALUES];
     for (unsigned j = 0; j < t->nparams; j++)
         values[j] = argument(t->params[j], base, j);
-    wasm_call(x, f, values);
-    if (run(x) == WASM_DONE) {
-        wasm_results(x, values);
+    wasm_call(mc->exec, find_export(mc, ex).func, values);
+    if (run(mc) == WASM_DONE) {
+        wasm_results(mc->exec, values);
         for (unsigned j = 0; j < t->nresults; j++) {
             printf(" ");
             show(t->results[j], values[j]);
         }
     } else {
-        printf(" trap %s", kind(wasm_trap(x)));
-        wasm_reset(x);
+        printf(" trap %s", kind(wasm_trap(mc->exec)));
+        wasm_reset(mc->exec);
     }
 }
 
@@ -243,18 +315,8 @@ static void show_state(const struct wasm_export *ex, struct wasm_extern x) {
     }
 }
 
-static struct wasm_extern find_export(struct wasm_instance *i, const struct wasm_export *ex) {
-    char name[256];
-    struct wasm_extern x;
-    must(ex->name.size < sizeof name);
-    memcpy(name, ex->name.data, ex->name.size);
-    name[ex->name.size] = 0;
-    must(wasm_instance_export(i, name, &x));
-    return x;
-}
-
-static void run_exports(struct wasm_store *s, const struct wasm_module *m, struct wasm_instance *i, struct logs *l) {
-    struct wasm_exec *x = wasm_exec_new(s);
+static void run_exports(struct machine *mc) {
+    const struct wasm_module *m = mc->module;
     unsigned ordinal = 0;
     for (uint32_t k = 0; k < wasm_module_nexports(m); k++) {
         struct wasm_export ex = wasm_module_export(m, k);
@@ -263,20 +325,19 @@ static void run_exports(struct wasm_store *s, const struct wasm_module *m, struc
         unsigned base = 7 * ordinal++;
         if (uses_v128(ex.type.func))
             continue;
-        fill_fuel(i, x);
+        fill_fuel(mc);
         printf("%.*s", (int)ex.name.size, (const char *)ex.name.data);
-        call(x, find_export(i, &ex).func, base);
-        if (l->count)
-            printf(" log %u %08x", l->count, l->hash);
+        call(mc, &ex, base);
+        if (mc->logs.count)
+            printf(" log %u %08x", mc->logs.count, mc->logs.hash);
         if (show_ticks)
-            printf(" ticks %llu", (unsigned long long)wasm_clock(x));
+            printf(" ticks %llu", (unsigned long long)wasm_clock(mc->exec));
         printf("\n");
     }
     for (uint32_t k = 0; k < wasm_module_nexports(m); k++) {
         struct wasm_export ex = wasm_module_export(m, k);
-        show_state(&ex, find_export(i, &ex));
+        show_state(&ex, find_export(mc, &ex));
     }
-    wasm_exec_free(x);
 }
 
 static void run_module(struct span bytes) {
@@ -286,34 +347,27 @@ static void run_module(struct span bytes) {
         printf("invalid %s\n", e.text);
         return;
     }
-    struct wasm_config config = wasm_config_default();
-    struct wasm_store *s = wasm_store_new(&config);
-    struct logs l = {0, HASH_START};
-    uint32_t n = wasm_module_nimports(m);
-    struct wasm_extern *imports = mem_zalloc((n + 1) * sizeof *imports);
-    bool linked = true;
-    for (uint32_t k = 0; k < n; k++) {
-        struct wasm_import i = wasm_module_import(m, k);
-        linked = linked && make_import(s, &i, &l, &imports[k]);
-    }
-    struct wasm_instance *i;
-    if (linked && wasm_instance_new(s, m, imports, n, &i, &e) == ST_OK)
-        run_exports(s, m, i, &l);
+    struct machine mc = {.module = m, .logs = {0, HASH_START}};
+    if (machine_start(&mc, &e) == ST_OK)
+        run_exports(&mc);
     else
         printf("instantiation %s\n", e.status == ST_TRAPPED ? strstr(e.text, "table") ? "table" : "memory" : e.text);
-    mem_free(imports);
-    wasm_store_free(s);
+    machine_stop(&mc);
     wasm_module_free(m);
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"ticks", no_argument, NULL, 't'}, {"steps", required_argument, NULL, 's'}, {0}};
+    static const struct option options[] = {{"ticks", no_argument, NULL, 't'},
+                                            {"steps", required_argument, NULL, 's'},
+                                            {"freeze", no_argument, NULL, 'f'},
+                                            {0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 't')
             show_ticks = true;
         else if (c == 's')
             max_step = strtoull(optarg, NULL, 10);
+        else if (c == 'f')
+            freeze = true;
         else
             return 2;
     }
