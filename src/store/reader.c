@@ -262,22 +262,35 @@ static enum store_state state(struct store_reader *r, struct err *problem) {
 }
 
 /* Goes behind the last record: how many there are, and the last one's time. */
-static void measure(struct store_reader *r, uint64_t *end, uint64_t *time_ns) {
+static enum status measure(struct store_reader *r, uint64_t *end, uint64_t *time_ns, struct err *e) {
     const struct reader_segment *last = r->nsegments ? &r->segments[r->nsegments - 1] : NULL;
     *end = last ? last->end_record : 0;
     *time_ns = last ? last->end_time_ns : 0;
     struct tail_view v;
-    if (is_final(r) || r->tail < 0 || reader_tail_look(r, &v, NULL) != ST_OK || v.frontier < *end)
-        return;
-    *end = v.frontier;
-    *time_ns = v.frontier_time_ns;
+    enum status st = ST_END;
+    if (is_final(r) || r->tail < 0)
+        return ST_OK;
+    for (int attempt = 0; attempt < 10; attempt++) { /* a living writer may change it under our eyes */
+        err_clear(e);
+        st = reader_tail_look(r, &v, e);
+        if (st == ST_OK && v.frontier < *end)
+            return ST_OK;
+        if (st == ST_OK)
+            st = reader_tail_load(r, &v, v.frontier, e);
+        if (st == ST_OK || st == ST_END)
+            break;
+    }
+    if (st == ST_OK || st == ST_END) {
+        *end = v.frontier;
+        *time_ns = v.frontier_time_ns;
+    }
     struct journal_record rec;
-    enum status st = reader_tail_load(r, &v, v.frontier, NULL);
-    while (st == ST_OK && (st = decode(r, &rec, NULL)) == ST_OK) {
+    while (st == ST_OK && (st = decode(r, &rec, e)) == ST_OK) {
         *end = rec.number + 1;
         *time_ns = rec.time_ns;
     }
     r->source = SOURCE_NONE;
+    return st == ST_END ? ST_OK : st;
 }
 
 void reader_summary(struct store_reader *r, struct store_run *out) {
@@ -290,8 +303,12 @@ void reader_summary(struct store_reader *r, struct store_run *out) {
     out->module = r->info.module;
     snprintf(out->module_name, sizeof out->module_name, "%s", r->info.module_name);
     out->state = state(r, &problem);
+    struct err unmeasured = ERR_INIT;
+    if (measure(r, &end, &out->duration_ns, &unmeasured) != ST_OK && out->state == STORE_UNFINISHED) {
+        out->state = STORE_DAMAGED;
+        problem = unmeasured;
+    }
     snprintf(out->problem, sizeof out->problem, "%.255s", problem.text);
-    measure(r, &end, &out->duration_ns);
     r->next = next;
     out->records = end > first_kept(r) ? end - first_kept(r) : 0;
     for (uint32_t i = 0; i < r->nsegments; i++)

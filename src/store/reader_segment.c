@@ -265,7 +265,7 @@ enum status reader_segment_index(struct store_reader *r, struct reader_segment *
 enum status reader_segment_load(struct store_reader *r, struct reader_segment *s, uint64_t n, struct err *e) {
     struct err index = ERR_INIT;
     enum status st = reader_segment_index(r, s, &index);
-    if (st != ST_OK && n >= s->end_record)
+    if (st != ST_OK && (!s->bad_index || n >= s->end_record))
         return err_set(e, st, "%s", index.text);
     must(s->nentries > 0 && n >= s->first_record && n < s->end_record);
     uint32_t low = 0, high = s->nentries;

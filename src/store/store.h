@@ -59,7 +59,7 @@ struct store_options {
     uint64_t segment_bytes; /* a new segment after so many compressed bytes; 0: default */
     uint64_t keep_bytes;    /* retention of a run that never ends; 0: everything */
     uint64_t keep_ns;
-    uint64_t flush_ns; /* uncompressed records are framed at the latest after this; 0: default */
+    uint64_t flush_ns; /* a record later than its block's first by so much begins a new block; 0: default (1 s) */
 };
 
 NODISCARD enum status store_run_new(struct store *s, struct store_info *info, const struct store_options *o,

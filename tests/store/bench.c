@@ -9,10 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+const char *bench_where = "/tmp";
+
 int bench_setup(void **state) {
     struct bench *b = mem_zalloc(sizeof *b);
     struct err error = ERR_INIT;
-    snprintf(b->path, sizeof b->path, "/tmp/aeon-test-store-XXXXXX");
+    snprintf(b->path, sizeof b->path, "%s/aeon-test-store-XXXXXX", bench_where);
     must(mkdtemp(b->path));
     b->world = world_os_new();
     assert_ok(store_open(b->world, b->path, &b->store, &error));

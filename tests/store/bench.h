@@ -21,6 +21,9 @@ struct bench {
     struct store *store;
 };
 
+/* Where stores are made; /tmp unless a test that syncs all the time says otherwise. */
+extern const char *bench_where;
+
 /* cmocka fixtures; *state is the struct bench. */
 int bench_setup(void **state);
 int bench_teardown(void **state);

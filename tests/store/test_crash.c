@@ -354,6 +354,28 @@ static void each_is_durable(void **state) {
     record_gen_deinit(&g);
 }
 
+/* The worker syncs by itself, without the guest doing anything. */
+static void interval_becomes_durable(void **state) {
+    struct bench *b = *state;
+    struct err error = ERR_INIT;
+    struct record_gen g;
+    struct store_id id;
+    record_gen_init(&g, 3, 1, 5, 30);
+    struct store_writer *w =
+        bench_run_new(b, &(struct store_options){.sync = STORE_SYNC_INTERVAL, .flush_ns = 1ull << 60}, &id);
+    bench_append(w, &g, 30);
+    int fd = open(bench_path(b, &id, "tail"), O_RDONLY);
+    struct tail_block head;
+    do {
+        usleep(20000);
+        must(pread(fd, &head, sizeof head, TAIL_HEADER) == sizeof head);
+    } while (head.durable == 0);
+    assert_true(head.durable == head.commit);
+    close(fd);
+    assert_ok(store_run_close(w, &error));
+    record_gen_deinit(&g);
+}
+
 /* The disk has the word that vouches for 30 records, but the bytes of 20 only. */
 static void power_cut(void **state) {
     struct bench *b = *state;
@@ -391,8 +413,8 @@ static void power_cut(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        T(killed_at_any_moment), T(live_reader),     T(file_too_large), T(no_space_for_a_tail), T(disk_full),
-        T(unwritable),           T(each_is_durable), T(power_cut),
+        T(killed_at_any_moment), T(live_reader),     T(file_too_large),           T(no_space_for_a_tail), T(disk_full),
+        T(unwritable),           T(each_is_durable), T(interval_becomes_durable), T(power_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
