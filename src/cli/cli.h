@@ -16,7 +16,6 @@ enum {
     EXIT_FAILED = 2,       /* of commands that speak for themselves */
     EXIT_AEON = 125,       /* of commands that end with a guest's status */
     EXIT_CANNOT_RUN = 126, /* likewise: no module, or not one that can run */
-    EXIT_SIGNAL = 128,     /* + signal */
 };
 
 struct cli;
