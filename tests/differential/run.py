@@ -23,8 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NODE = ['node', '--experimental-wasm-type-reflection', '--experimental-wasm-extended-const',
         os.path.join(HERE, 'run_node.mjs')]
 # Does V8 take a function that calls itself in tail position?
-PROBE = ('process.exit(WebAssembly.validate(Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, '
-         '10, 6, 1, 4, 0, 18, 0, 11])) ? 0 : 1)')
+PROBE = ('process.exit(WebAssembly.validate(Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, '
+         '0, 10, 6, 1, 4, 0, 18, 0, 11])) ? 0 : 1)')
 # References are missing because V8 rejects most of what comes out with them; gen makes up for it.
 BINARYEN = ['-ttf', '--denan', '--enable-simd', '--enable-bulk-memory', '--enable-multivalue', '--enable-sign-ext',
             '--enable-nontrapping-float-to-int', '--enable-tail-call']
