@@ -36,9 +36,9 @@ struct module_func {
     const uint8_t *locals_code; /* the body's local declarations (vector of counts and types), before `code` */
     uint32_t nlocals;           /* declared locals, without parameters */
     /* By validate.c: */
-    uint32_t frame_slots;  /* canonical frame: parameters, locals and the highest operand stack, where unreachable code
-                              counts as it is validated */
-    uint32_t nops;         /* operators that are ticks: no path without a jump backwards or a call takes more */
+    uint32_t frame_slots; /* canonical frame: parameters, locals and the highest operand stack, where unreachable code
+                             counts as it is validated */
+    uint32_t nops;        /* operators that are ticks: no path without a jump backwards or a call takes more */
 };
 
 struct module_table {
