@@ -186,20 +186,21 @@ int64_t wasi_path_create_directory(struct wasi *w, struct abi_path_create_direct
     return wasi_answer(r);
 }
 
-int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_directory *a) {
+static int64_t remove_entry(struct wasi *w, uint32_t fd, uint64_t right, struct abi_mem path, const char *call,
+                            bool directory) {
     struct target t;
-    int64_t r = take_to_change(w, &t, a->fd, R(PATH_REMOVE_DIRECTORY), a->path, "path_remove_directory");
+    int64_t r = take_to_change(w, &t, fd, right, path, call);
     if (r == 0)
-        r = refused(w, &t, "path_remove_directory", OP(w, remove, t.dir->handle, t.path.text, WORLD_BENEATH, true));
+        r = refused(w, &t, call, OP(w, remove, t.dir->handle, t.path.text, WORLD_BENEATH, directory));
     return wasi_answer(r);
 }
 
+int64_t wasi_path_remove_directory(struct wasi *w, struct abi_path_remove_directory *a) {
+    return remove_entry(w, a->fd, R(PATH_REMOVE_DIRECTORY), a->path, "path_remove_directory", true);
+}
+
 int64_t wasi_path_unlink_file(struct wasi *w, struct abi_path_unlink_file *a) {
-    struct target t;
-    int64_t r = take_to_change(w, &t, a->fd, R(PATH_UNLINK_FILE), a->path, "path_unlink_file");
-    if (r == 0)
-        r = refused(w, &t, "path_unlink_file", OP(w, remove, t.dir->handle, t.path.text, WORLD_BENEATH, false));
-    return wasi_answer(r);
+    return remove_entry(w, a->fd, R(PATH_UNLINK_FILE), a->path, "path_unlink_file", false);
 }
 
 int64_t wasi_path_rename(struct wasi *w, struct abi_path_rename *a) {

@@ -161,8 +161,7 @@ struct wasm_exec {
 
     enum exec_state state;
     enum wasm_outcome outcome;
-    bool exited_at_op; /* EXEC_READY: pc is an operator, not a branch target or a return */
-    uint64_t clock;    /* exact, while not running */
+    uint64_t clock; /* exact, while not running */
     enum wasm_trap_kind trap;
     bool trap_first; /* in the first half of a pair */
     char *trap_text;

@@ -369,25 +369,30 @@ static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_
     }
 }
 
+/* The call operator at x->pc calls a host function: false when that leaves the execution. A call that parks has not
+ * begun: the operator's ticks are taken back, and x stands before it. */
+static bool operator_calls_host(struct wasm_exec *x, struct wasm_func *f, uint64_t *slots) {
+    uint32_t ticks = operand_imm(x);
+    x->fuel -= ticks;
+    enum call_end end = call_host(x, f, slots);
+    if (end == CALL_PARKED) {
+        x->fuel += x->exact ? 1 : ticks;
+        uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
+        if (x->exact)
+            x->pc--;
+        leave(x, WASM_PARKED, clock);
+    }
+    return end == CALL_RETURNED;
+}
+
 /* A call of `f`, arguments at x->fp + a, instruction of `words` words. */
 static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t words) {
     uint64_t *slots = x->fp + a;
     uint32_t ticks = operand_imm(x);
     const uint64_t *ret = x->pc + words;
     if (!f->instance) {
-        x->fuel -= ticks;
-        enum call_end end = call_host(x, f, slots);
-        if (end == CALL_LEFT)
+        if (!operator_calls_host(x, f, slots))
             return false;
-        if (end == CALL_PARKED) {
-            /* as if it had not begun: stand before the operator */
-            x->fuel += x->exact ? 1 : ticks;
-            uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
-            if (x->exact)
-                x->pc--;
-            leave(x, WASM_PARKED, clock);
-            return false;
-        }
         if (f->type->nresults)
             x->r = slots[0];
         x->pc = ret;
@@ -452,18 +457,8 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
     uint64_t *fp = x->fp;
     struct frame *t = x->top;
     if (!f->instance) {
-        x->fuel -= ticks;
-        enum call_end end = call_host(x, f, fp + a);
-        if (end == CALL_LEFT)
+        if (!operator_calls_host(x, f, fp + a))
             return false;
-        if (end == CALL_PARKED) {
-            x->fuel += x->exact ? 1 : ticks;
-            uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
-            if (x->exact)
-                x->pc--;
-            leave(x, WASM_PARKED, clock);
-            return false;
-        }
         memmove(fp, fp + a, f->type->result_slots * sizeof *fp);
         if (f->type->nresults)
             x->r = fp[0];

@@ -940,7 +940,7 @@ static void op_br_if(struct translator *t, uint32_t depth) {
     uint32_t insn = emit_cond(t, &cond, true);
     jump_fixup(t, &over, insn);
     if (c->kind == CTL_FUNC) {
-        struct translator saved = *t; /* a return may settle its values: only on this path */
+        uint32_t settled = t->settled; /* a return may settle its values: only on this path */
         uint32_t n = c->nresults;
         struct val *copy = mem_alloc(n * sizeof *copy);
         memcpy(copy, &t->vals[t->nvals - n], n * sizeof *copy);
@@ -951,7 +951,7 @@ static void op_br_if(struct translator *t, uint32_t depth) {
                 t->local_lazy[copy[i].local]++;
             *v = copy[i];
         }
-        t->settled = saved.settled;
+        t->settled = settled;
         mem_free(copy);
     } else {
         carry(t, c);
