@@ -6,13 +6,14 @@
 set -euo pipefail
 
 build=(cmake ninja-build pkg-config ccache clang-22 lld-22 libuv1-dev libzstd-dev libssl-dev
-    libcmocka-dev libjansson-dev)
+    libcmocka-dev libyaml-dev libboost-context-dev)
 demo=(ca-certificates)
 test=(build-essential git python3 ca-certificates
     libclang-rt-22-dev llvm-22 clang-format-22
     wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 libc++abi-22-dev-wasm32
     rustc libstd-rust-dev-wasm32 lld-14
-    wabt binaryen)
+    wabt binaryen
+    curl wrk openssl)
 
 say() { echo "bootstrap: $*" >&2; }
 

@@ -82,7 +82,7 @@ enum status guest_new(const struct wasm_module *module, const struct guest_limit
 
 static void end_watch(struct guest *g) {
     if (g->watch)
-        g->edge->world->ops->worker_free(g->watch);
+        g->edge->world->ops->worker_free(g->edge->world, g->watch);
     g->watch = NULL;
 }
 

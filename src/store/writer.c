@@ -36,7 +36,7 @@ static void seal_block(struct store_writer *w) {
     w->seal[w->seq % TAIL_NBLOCKS].end_time_ns = w->last_time_ns;
     w->seq++;
     atomic_store_explicit(&w->sealed, w->seq, memory_order_release);
-    w->store->world->ops->worker_kick(w->worker);
+    w->store->world->ops->worker_kick(w->store->world, w->worker);
 }
 
 static enum status failure(struct store_writer *w, struct err *e) {
@@ -45,7 +45,7 @@ static enum status failure(struct store_writer *w, struct err *e) {
 }
 
 static enum status drain(struct store_writer *w, struct err *e) {
-    w->store->world->ops->worker_drain(w->worker);
+    w->store->world->ops->worker_drain(w->store->world, w->worker);
     return atomic_load_explicit(&w->failed, memory_order_acquire) ? failure(w, e) : ST_OK;
 }
 
@@ -78,7 +78,7 @@ static enum status append_straight(struct store_writer *w, struct journal_record
     w->request.record = r;
     w->request.rotate = rotate;
     atomic_store_explicit(&w->requested, true, memory_order_release);
-    w->store->world->ops->worker_kick(w->worker);
+    w->store->world->ops->worker_kick(w->store->world, w->worker);
     enum status st = drain(w, e);
     if (st != ST_OK)
         return st;
@@ -205,7 +205,7 @@ static int make_tail(struct store_writer *w) {
 static void writer_free(struct store_writer *w) {
     struct world *world = w->store->world;
     if (w->worker)
-        world->ops->worker_free(w->worker);
+        world->ops->worker_free(world, w->worker);
     if (w->segment.fd >= 0)
         world->ops->close(world, w->segment.fd);
     if (w->map)
@@ -308,7 +308,7 @@ enum status store_run_close(struct store_writer *w, struct err *e) {
     struct world *world = w->store->world;
     if (!atomic_load(&w->failed) && w->at > w->data)
         seal_block(w);
-    world->ops->worker_free(w->worker);
+    world->ops->worker_free(world, w->worker);
     w->worker = NULL;
     enum status st = atomic_load(&w->failed) ? failure(w, e) : ST_OK;
     if (st == ST_OK && w->segment.fd < 0)

@@ -171,7 +171,7 @@ int64_t wasi_sock_recv(struct wasi *w, struct abi_sock_recv *a) {
     memcpy(copy, a->iovs.iov, n * sizeof *iov);
     for (;;) {
         flags = peek ? WORLD_RECV_PEEK : 0;
-        r = OP(w, recv, d->handle, iov, (int)n, &flags);
+        r = OP(w, recv, d->handle, iov, (int)n, &flags, NULL);
         if (r > 0) {
             done += (uint64_t)r;
             advance(&iov, &n, (uint64_t)r);
@@ -192,6 +192,10 @@ int64_t wasi_sock_recv(struct wasi *w, struct abi_sock_recv *a) {
     return 0;
 }
 
+static int64_t send_connected(struct world *w, int fd, const struct iovec *iov, int n) {
+    return w->ops->send(w, fd, iov, n, NULL);
+}
+
 int64_t wasi_sock_send(struct wasi *w, struct abi_sock_send *a) {
     int64_t r;
     struct desc *d = socket_of(w, a->fd, WASI_RIGHT_FD_WRITE, &r);
@@ -199,9 +203,9 @@ int64_t wasi_sock_send(struct wasi *w, struct abi_sock_send *a) {
         return wasi_answer(r);
     if (a->si_flags != 0)
         return WASI_EINVAL;
-    r = OP(w, send, d->handle, a->iovs.iov, (int)a->iovs.n);
+    r = send_connected(w->world, d->handle, a->iovs.iov, (int)a->iovs.n);
     if (r < (int64_t)a->iovs.size)
-        r = write_rest(w, d, &a->iovs, r, w->world->ops->send);
+        r = write_rest(w, d, &a->iovs, r, send_connected);
     if (r < 0)
         return wasi_answer(r);
     a->nsent = (uint32_t)r;

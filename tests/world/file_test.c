@@ -192,13 +192,13 @@ static void test_socket(void **state) {
     char a[64] = "0123456789";
     struct iovec v = piece(a, 10), r = piece(a + 20, 4);
     uint32_t flags = 0;
-    assert_int_equal(OP(recv, s[0], &r, 1, &flags), -EAGAIN);
+    assert_int_equal(OP(recv, s[0], &r, 1, &flags, NULL), -EAGAIN);
     assert_int_equal(OP(readv, s[0], &r, 1), -EAGAIN);
-    assert_int_equal(OP(send, s[1], &v, 1), 10);
+    assert_int_equal(OP(send, s[1], &v, 1, NULL), 10);
     flags = WORLD_RECV_PEEK;
-    assert_int_equal(OP(recv, s[0], &r, 1, &flags), 4);
+    assert_int_equal(OP(recv, s[0], &r, 1, &flags, NULL), 4);
     flags = 0;
-    assert_int_equal(OP(recv, s[0], &r, 1, &flags), 4);
+    assert_int_equal(OP(recv, s[0], &r, 1, &flags, NULL), 4);
     assert_memory_equal(a + 20, "0123", 4);
     assert_int_equal(OP(readv, s[0], &r, 1), 4);
     assert_int_equal(OP(shutdown, s[1], WORLD_SHUT_WR), 0);
@@ -206,20 +206,20 @@ static void test_socket(void **state) {
     assert_int_equal(OP(readv, s[0], &r, 1), 0);
     assert_int_equal(OP(shutdown, s[1], 0), -EINVAL);
     OP(close, s[0]);
-    assert_int_equal(OP(send, s[1], &v, 1), -EPIPE);
+    assert_int_equal(OP(send, s[1], &v, 1, NULL), -EPIPE);
     OP(close, s[1]);
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, s), 0);
     struct world_stat st;
     assert_int_equal(OP(stat, s[0], &st), 0);
     assert_int_equal(st.type, WORLD_SOCKET_DGRAM);
-    assert_int_equal(OP(send, s[1], &v, 1), 10);
+    assert_int_equal(OP(send, s[1], &v, 1, NULL), 10);
     flags = 0;
-    assert_int_equal(OP(recv, s[0], &r, 1, &flags), 4);
+    assert_int_equal(OP(recv, s[0], &r, 1, &flags, NULL), 4);
     assert_int_equal(flags, WORLD_RECV_TRUNCATED);
     OP(close, s[0]);
     OP(close, s[1]);
-    assert_int_equal(OP(recv, tree_fd(), &r, 1, &flags), -ENOTSOCK);
+    assert_int_equal(OP(recv, tree_fd(), &r, 1, &flags, NULL), -ENOTSOCK);
 }
 
 struct names {

@@ -188,20 +188,20 @@ static void test_worker(void **state) {
     (void)state;
     atomic_int runs = 0;
     struct world_worker *k = OP(worker_new, count, &runs, 0);
-    w->ops->worker_drain(k);
+    w->ops->worker_drain(w, k);
     assert_int_equal(runs, 0);
     for (int i = 1; i <= 100; i++) {
-        w->ops->worker_kick(k);
-        w->ops->worker_drain(k);
+        w->ops->worker_kick(w, k);
+        w->ops->worker_drain(w, k);
         assert_int_equal(runs, i);
     }
     for (int i = 0; i < 1000; i++)
-        w->ops->worker_kick(k);
-    w->ops->worker_drain(k);
+        w->ops->worker_kick(w, k);
+    w->ops->worker_drain(w, k);
     assert_true(runs > 100 && runs <= 1100);
     int before = runs;
-    w->ops->worker_kick(k);
-    w->ops->worker_free(k); /* drains */
+    w->ops->worker_kick(w, k);
+    w->ops->worker_free(w, k); /* drains */
     assert_int_equal(runs, before + 1);
 }
 
@@ -211,7 +211,7 @@ static void test_worker_period(void **state) {
     struct world_worker *k = OP(worker_new, count, &runs, 1);
     while (atomic_load(&runs) < 3)
         usleep(500);
-    w->ops->worker_free(k);
+    w->ops->worker_free(w, k);
 }
 
 /* A run must see all that was written before the kick that it serves. */
@@ -230,13 +230,13 @@ static void test_worker_sees_what_was_before_the_kick(void **state) {
     struct world_worker *k = OP(worker_new, see, &s, 0);
     for (int i = 1; i < 2000; i++) {
         atomic_store(&s.written, i);
-        w->ops->worker_kick(k);
+        w->ops->worker_kick(w, k);
         if (i % 7 == 0) {
-            w->ops->worker_drain(k);
+            w->ops->worker_drain(w, k);
             assert_int_equal(s.seen, i);
         }
     }
-    w->ops->worker_free(k);
+    w->ops->worker_free(w, k);
     assert_int_equal(s.seen, 1999);
 }
 
@@ -261,14 +261,14 @@ static void test_kick_while_running(void **state) {
     assert_int_equal(pipe(g.leave), 0);
     struct world_worker *k = OP(worker_new, run_through_gate, &g, 0);
     char bytes[2] = {0};
-    w->ops->worker_kick(k);
+    w->ops->worker_kick(w, k);
     assert_int_equal(read(g.entered[0], bytes, 1), 1);
-    w->ops->worker_kick(k);
-    w->ops->worker_kick(k);
+    w->ops->worker_kick(w, k);
+    w->ops->worker_kick(w, k);
     assert_int_equal(write(g.leave[1], bytes, 2), 2);
-    w->ops->worker_drain(k);
+    w->ops->worker_drain(w, k);
     assert_int_equal(g.runs, 2);
-    w->ops->worker_free(k);
+    w->ops->worker_free(w, k);
     for (int i = 0; i < 2; i++) {
         close(g.entered[i]);
         close(g.leave[i]);

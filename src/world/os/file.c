@@ -107,7 +107,7 @@ static int64_t read_careful(struct os *os, enum access a, int fd, const struct i
 
 static int64_t write_careful(struct os *os, enum access a, int fd, const struct iovec *iov, int n) {
     if (a == ACCESS_SOCKET)
-        return os_send(&os->world, fd, iov, n);
+        return os_send(&os->world, fd, iov, n, NULL);
     if (a == ACCESS_PIPE && !atomic_load_explicit(&os->no_pipe_nowait, memory_order_relaxed)) {
         ssize_t r = pwritev2(fd, iov, n, -1, RWF_NOWAIT);
         if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))

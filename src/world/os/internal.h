@@ -80,16 +80,16 @@ int os_open_beneath(struct os *, int dir, const char *path, int oflags, uint32_t
 
 /* wait.c */
 int os_accept(struct world *, int fd, uint32_t flags);
-int64_t os_recv(struct world *, int fd, const struct iovec *, int n, uint32_t *flags);
-int64_t os_send(struct world *, int fd, const struct iovec *, int n);
+int64_t os_recv(struct world *, int fd, const struct iovec *, int n, uint32_t *flags, struct addr *from);
+int64_t os_send(struct world *, int fd, const struct iovec *, int n, const struct addr *to);
 int os_shutdown(struct world *, int fd, uint32_t how);
 int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
 void os_wake(struct world *);
 
 /* worker.c */
 struct world_worker *os_worker_new(struct world *, void (*fn)(void *), void *arg, uint32_t period_ms);
-void os_worker_kick(struct world_worker *);
-void os_worker_drain(struct world_worker *);
-void os_worker_free(struct world_worker *);
+void os_worker_kick(struct world *, struct world_worker *);
+void os_worker_drain(struct world *, struct world_worker *);
+void os_worker_free(struct world *, struct world_worker *);
 
 #endif

@@ -29,8 +29,9 @@ int os_accept(struct world *w, int fd, uint32_t flags) {
     return os_result(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
-int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags) {
+int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
     (void)w;
+    (void)from;
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
     ssize_t r = recvmsg(fd, &m, MSG_DONTWAIT | (*flags & WORLD_RECV_PEEK ? MSG_PEEK : 0));
     if (r < 0)
@@ -39,8 +40,9 @@ int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_
     return r;
 }
 
-int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n) {
+int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n, const struct addr *to) {
     (void)w;
+    (void)to;
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
     ssize_t r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     return r < 0 ? -errno : r;

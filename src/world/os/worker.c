@@ -57,14 +57,16 @@ struct world_worker *os_worker_new(struct world *w, void (*fn)(void *), void *ar
     return k;
 }
 
-void os_worker_kick(struct world_worker *k) {
+void os_worker_kick(struct world *w, struct world_worker *k) {
+    (void)w;
     uv_mutex_lock(&k->lock);
     k->kicked++;
     uv_cond_broadcast(&k->changed);
     uv_mutex_unlock(&k->lock);
 }
 
-void os_worker_drain(struct world_worker *k) {
+void os_worker_drain(struct world *w, struct world_worker *k) {
+    (void)w;
     uv_mutex_lock(&k->lock);
     uint64_t until = k->kicked;
     while (k->served < until)
@@ -72,7 +74,8 @@ void os_worker_drain(struct world_worker *k) {
     uv_mutex_unlock(&k->lock);
 }
 
-void os_worker_free(struct world_worker *k) {
+void os_worker_free(struct world *w, struct world_worker *k) {
+    (void)w;
     if (!k)
         return;
     uv_mutex_lock(&k->lock);

@@ -1,0 +1,36 @@
+/* tls.h: TLS done by the host on sockets of a guest: the guest reads and writes plaintext, and so does its journal.
+ *
+ * A layer over the guest's network. start_tls on a stream socket (connected, connecting or not yet): it is a client for
+ * that host name, with SNI, verified against the given authorities, protocol 1.2 or later. On a listener: every
+ * connection it accepts is served with the certificate of that name.  The handshake goes on inside send, recv and wait,
+ * which wait for what TLS needs, not for what the caller named; a connection is writable once it is done. Failure is
+ * -ECONNABORTED on the next send or recv and as SO_ERROR, and the reason ("certificate has expired", "no certificate
+ * for NAME given") is told to `failed`. shutdown(WR) sends close_notify; its arrival reads as 0; an end without it as
+ * -ECONNRESET. OpenSSL does TLS over memory buffers; all I/O is below's. */
+#ifndef AEON_WORLD_TLS_TLS_H
+#define AEON_WORLD_TLS_TLS_H
+
+#include "base/err.h"
+#include "world/layer.h"
+
+struct tls_server {
+    const char *name, *cert, *key; /* files in PEM */
+};
+
+struct tls_options {
+    bool system_cas;        /* trust what the system trusts */
+    const char *const *cas; /* and these files in PEM */
+    uint32_t ncas;
+    const struct tls_server *servers;
+    uint32_t nservers;
+    /* May this host name be used on this socket? NULL: all may. */
+    bool (*may)(void *ctx, int fd, const char *host);
+    /* told when a handshake fails */
+    void (*failed)(void *ctx, const char *sentence);
+    void *ctx;
+};
+
+/* Files are read now. ST_NOT_FOUND, ST_INVALID say which file and why. */
+NODISCARD enum status tls_new(struct world *below, const struct tls_options *o, struct world **out, struct err *e);
+
+#endif
