@@ -14,8 +14,10 @@ enum { PARKED = -100000, NOTCAPABLE = -100001 };
 
 /* A directory that the program was given. */
 struct grant {
-    char *host, *guest;
+    char *label; /* the option that gave it, as messages call it */
+    char *guest;
     bool writable;
+    bool can_be_writable; /* `:rw` behind the label would make it so */
 };
 
 struct listing;
@@ -53,6 +55,9 @@ struct wasi {
     uint32_t args_size, env_size; /* bytes with the NULs */
     bool (*stopping)(void *);
     void *stopping_ctx;
+    uint64_t deadline_ns; /* of every wait, monotonic */
+    void (*yield)(void *);
+    void *yield_ctx;
     bool exited;
     uint32_t exit_code;
     struct refusal *refusals;

@@ -6,12 +6,17 @@
 /* ---- the one place where a call waits ---- */
 
 int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
-    for (;;) {
-        if (w->stopping && w->stopping(w->stopping_ctx))
+    const uint64_t until = deadline_ns < w->deadline_ns ? deadline_ns : w->deadline_ns;
+    for (bool late = false;;) {
+        if ((w->stopping && w->stopping(w->stopping_ctx)) || late)
             return PARKED;
-        int held = OP(w, wait, polls, n, deadline_ns);
-        if (held != 0 || world_now(w->world, WORLD_MONOTONIC) >= deadline_ns)
+        int held = OP(w, wait, polls, n, until);
+        if (held != 0)
             return held;
+        uint64_t now = world_now(w->world, WORLD_MONOTONIC);
+        if (now >= deadline_ns)
+            return 0;
+        late = now >= w->deadline_ns;
         /* woken: by someone who wants us to stop, or in vain */
     }
 }

@@ -78,9 +78,10 @@ int64_t wasi_proc_exit(struct wasi *w, struct abi_proc_exit *a) {
 }
 
 int64_t wasi_sched_yield(struct wasi *w, struct abi_sched_yield *a) {
-    (void)w;
     (void)a;
-    return 0; /* nobody else is in this guest */
+    if (w->yield)
+        w->yield(w->yield_ctx);
+    return 0;
 }
 
 int64_t wasi_proc_raise(struct wasi *w, struct abi_proc_raise *a) {

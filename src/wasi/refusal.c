@@ -37,8 +37,10 @@ int64_t wasi_check_writable(struct wasi *w, const struct desc *d, const char *ca
         return 0;
     struct wasi_path full;
     const char *what = path ? wasi_full_path(&full, d, path) : d->path ? d->path : g->guest;
-    wasi_refuse(w, "%s %s: --dir %s:%s is read-only; to allow it, give --dir %s:%s:rw", call, what, g->host, g->guest,
-                g->host, g->guest);
+    if (g->can_be_writable)
+        wasi_refuse(w, "%s %s: %s is read-only; to allow it, give %s:rw", call, what, g->label, g->label);
+    else
+        wasi_refuse(w, "%s %s: %s is read-only", call, what, g->label);
     return -EROFS;
 }
 
@@ -51,9 +53,9 @@ int64_t wasi_check_escape(struct wasi *w, const struct desc *d, const char *call
         return r;
     struct wasi_path full;
     wasi_refuse(w,
-                "%s %s: leads out of what was given as --dir %s:%s; to allow it, give the directory it leads to "
-                "with --dir HOST:GUEST",
-                call, wasi_full_path(&full, d, path), d->grant->host, d->grant->guest);
+                "%s %s: leads out of what was given as %s; to allow it, give the directory it leads to with "
+                "--dir HOST:GUEST",
+                call, wasi_full_path(&full, d, path), d->grant->label);
     return r;
 }
 

@@ -35,6 +35,7 @@ static void add_stdio(struct wasi *w, int handle) {
 struct wasi *wasi_new(struct world *world, uint32_t max_fds) {
     struct wasi *w = mem_zalloc(sizeof *w);
     w->world = world;
+    w->deadline_ns = UINT64_MAX;
     w->max_fds = max_fds ? max_fds : WASI_MAX_FDS;
     must(w->max_fds >= 3);
     w->cap = w->max_fds < 16 ? w->max_fds : 16;
@@ -59,7 +60,7 @@ void wasi_free(struct wasi *w) {
             wasi_desc_close(w, &w->fds[i]);
     mem_free(w->fds);
     for (uint32_t i = 0; i < w->ngrants; i++) {
-        mem_free(w->grants[i]->host);
+        mem_free(w->grants[i]->label);
         mem_free(w->grants[i]->guest);
         mem_free(w->grants[i]);
     }
@@ -76,29 +77,31 @@ void wasi_free(struct wasi *w) {
 
 /* ---- grants ---- */
 
-static enum status grant_failed(struct err *e, const char *host, int64_t r) {
+static enum status grant_failed(struct err *e, const char *label, int64_t r) {
     enum status s = r == -ENOENT                   ? ST_NOT_FOUND
                     : r == -EACCES || r == -EPERM  ? ST_DENIED
                     : r == -EMFILE || r == -ENFILE ? ST_LIMIT
                     : r == -ENOTDIR                ? ST_INVALID
                                                    : ST_IO;
-    return err_set(e, s, "cannot give the directory %s to the program: %s", host, abi_errno_words(wasi_errno_of(r)));
+    return err_set(e, s, "cannot give the directory %s to the program: %s", label, abi_errno_words(wasi_errno_of(r)));
 }
 
-enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e) {
-    if (!*guest || strlen(guest) >= WASI_MAX_PATH)
-        return err_set(e, ST_INVALID, "cannot give the directory %s to the program: its name there is %s", host,
-                       *guest ? "too long" : "empty");
-    int64_t r = OP(w, open, WORLD_CWD, host, WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
-    if (r < 0)
-        return grant_failed(e, host, r);
-    struct desc *d;
-    r = wasi_desc_new(w, (int)r, &d);
-    if (r < 0)
-        return grant_failed(e, host, r);
+static enum status check_guest_path(const char *label, const char *guest, struct err *e) {
+    if (*guest && strlen(guest) < WASI_MAX_PATH)
+        return ST_OK;
+    return err_set(e, ST_INVALID, "cannot give the directory %s to the program: its name there is %s", label,
+                   *guest ? "too long" : "empty");
+}
 
-    struct grant *g = mem_alloc(sizeof *g);
-    *g = (struct grant){mem_strdup(host), mem_strdup(guest), writable};
+/* `handle` becomes a descriptor of the program's, seen as `guest`. */
+static int64_t add_grant(struct wasi *w, int handle, const char *guest, bool writable, struct grant **out) {
+    struct desc *d;
+    int64_t r = wasi_desc_new(w, handle, &d);
+    if (r < 0)
+        return r;
+    struct grant *g = mem_zalloc(sizeof *g);
+    g->guest = mem_strdup(guest);
+    g->writable = writable;
     w->grants = mem_realloc(w->grants, (w->ngrants + 1) * sizeof(struct grant *));
     w->grants[w->ngrants++] = g;
     d->preopened = true;
@@ -106,6 +109,42 @@ enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bo
     d->path = mem_strdup(guest);
     d->base = d->applicable;
     d->inheriting = d->applicable | wasi_rights_of(WORLD_REGULAR);
+    *out = g;
+    return 0;
+}
+
+enum status wasi_add_dir_handle(struct wasi *w, int handle, const char *label, const char *guest, bool writable,
+                                struct err *e) {
+    enum status s = check_guest_path(label, guest, e);
+    if (s) {
+        OP(w, close, handle);
+        return s;
+    }
+    struct grant *g;
+    int64_t r = add_grant(w, handle, guest, writable, &g);
+    if (r < 0)
+        return grant_failed(e, label, r);
+    g->label = mem_strdup(label);
+    return ST_OK;
+}
+
+enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e) {
+    enum status s = check_guest_path(host, guest, e);
+    if (s)
+        return s;
+    int64_t r = OP(w, open, WORLD_CWD, host, WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
+    if (r < 0)
+        return grant_failed(e, host, r);
+    struct grant *g;
+    r = add_grant(w, (int)r, guest, writable, &g);
+    if (r < 0)
+        return grant_failed(e, host, r);
+    struct buf label;
+    buf_init(&label, 2 * WASI_MAX_PATH);
+    buf_print(&label, "--dir %s:%s", host, guest);
+    g->label = mem_strdup(buf_cstr(&label));
+    g->can_be_writable = true;
+    buf_deinit(&label);
     return ST_OK;
 }
 
@@ -145,6 +184,15 @@ void wasi_add_env(struct wasi *w, const char *name_and_value) {
 void wasi_set_stopping(struct wasi *w, bool (*stopping)(void *), void *ctx) {
     w->stopping = stopping;
     w->stopping_ctx = ctx;
+}
+
+void wasi_set_deadline(struct wasi *w, uint64_t monotonic_ns) {
+    w->deadline_ns = monotonic_ns;
+}
+
+void wasi_set_yield(struct wasi *w, void (*yield)(void *), void *ctx) {
+    w->yield = yield;
+    w->yield_ctx = ctx;
 }
 
 bool wasi_exit_code(const struct wasi *w, uint32_t *code) {

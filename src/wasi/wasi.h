@@ -23,6 +23,10 @@ void wasi_free(struct wasi *w);
 /* The directory `host` of the world, to be seen as `guest`. ST_NOT_FOUND, ST_DENIED, ST_INVALID (no directory),
  * ST_LIMIT. */
 NODISCARD enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bool writable, struct err *e);
+/* The same with a directory of the world's that is open already, which the program then owns (on failure it is closed).
+ * `label` is how messages call it: "--overlay ./base:/". */
+NODISCARD enum status wasi_add_dir_handle(struct wasi *w, int handle, const char *label, const char *guest,
+                                          bool writable, struct err *e);
 /* A socket of the world's, which the program then owns: a listener may accept, another one send and receive. */
 NODISCARD enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct err *e);
 void wasi_set_args(struct wasi *w, uint32_t n, const char *const *args);
@@ -30,6 +34,11 @@ void wasi_add_env(struct wasi *w, const char *name_and_value); /* "NAME=VALUE" *
 
 /* Asked whenever a call has to wait, and after every wake of the world: true makes the call answer ABI_PARK. */
 void wasi_set_stopping(struct wasi *w, bool (*stopping)(void *ctx), void *ctx);
+/* No call waits beyond this time of the monotonic clock (UINT64_MAX, as at first: no such bound): `stopping` is asked
+ * once more, and the call answers ABI_PARK. */
+void wasi_set_deadline(struct wasi *w, uint64_t monotonic_ns);
+/* Called by sched_yield, so that others may run; there is none at first. */
+void wasi_set_yield(struct wasi *w, void (*yield)(void *ctx), void *ctx);
 
 /* Both tables, bound to `w`. */
 enum { WASI_NLIBRARIES = 2 };
