@@ -26,7 +26,8 @@ struct cidr {
     uint8_t ip[16]; /* bits beyond `bits` are 0 */
 };
 
-/* An address without a port, numeric only; false when `text` is none. Leading zeros and short forms are refused. */
+/* An address without a port, numeric only; false when `text` is none. Dotted quads are four decimal numbers without
+ * leading zeros (no octal, hexadecimal or short forms); a zone is a number, on link-local and multicast addresses. */
 bool addr_parse_ip(const char *text, struct addr *out);
 /* ADDRESS:PORT, [V6]:PORT, or unix:PATH. */
 bool addr_parse(const char *text, struct addr *out);
@@ -58,6 +59,8 @@ enum addr_scope {
                     */
 };
 enum addr_scope addr_scope(const struct addr *a);
+/* Do all addresses of the range have this scope? */
+bool cidr_within(const struct cidr *c, enum addr_scope s);
 const char *addr_scope_text(enum addr_scope s); /* "loopback", ... */
 
 #endif
