@@ -228,6 +228,8 @@ struct world_worker;
     \
     /* sockets; none ever waits */ \
     OP(int, socket, (struct world *w, enum addr_family f, enum world_socktype t), f, t) \
+    OP(int, pair, (struct world *w, enum world_socktype t, int fds[2]), t, fds) /* connected to each other, nameless */ \
+    OP(int, move, (struct world *w, int from, int to), from, to) /* what `to` was is closed; `from` takes its number */ \
     OP(int, bind, (struct world *w, int fd, const struct addr *a), fd, a) \
     OP(int, listen, (struct world *w, int fd, int backlog), fd, backlog) \
     OP(int, connect, (struct world *w, int fd, const struct addr *a), fd, a) /* -EINPROGRESS: WRITABLE, then SO_ERROR */ \
