@@ -36,13 +36,24 @@ static bool open_again(struct os *os, int fd) {
     return atomic_load(&os->tty[fd]) >= 0;
 }
 
-static enum access access_look(struct os *os, int fd) {
+void os_access_set(struct os *os, int fd, uint8_t access) {
+    if ((unsigned)fd < ACCESS_FDS)
+        atomic_store_explicit(&os->access[fd], access, memory_order_relaxed);
+}
+
+static bool lingers(int fd) {
+    struct linger l = {0};
+    socklen_t size = sizeof l;
+    return getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &size) == 0 && l.l_onoff && l.l_linger > 0;
+}
+
+static uint8_t access_look(struct os *os, int fd) {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return ACCESS_DIRECT; /* the call itself will say what is wrong */
-    enum access a = ACCESS_ASK;
+    uint8_t a = ACCESS_ASK;
     if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
-        a = ACCESS_DIRECT;
+        a = ACCESS_FILE;
     else if (fd > 2 && (fcntl(fd, F_GETFL) & O_NONBLOCK))
         a = ACCESS_DIRECT;
     else if (S_ISSOCK(st.st_mode))
@@ -51,23 +62,19 @@ static enum access access_look(struct os *os, int fd) {
         a = ACCESS_PIPE;
     else if (fd <= 2 && isatty(fd) && open_again(os, fd))
         a = ACCESS_TTY;
-    if (fd < ACCESS_FDS)
-        atomic_store_explicit(&os->access[fd], (uint8_t)a, memory_order_relaxed);
+    if (S_ISSOCK(st.st_mode) && lingers(fd))
+        a |= ACCESS_LINGERS;
+    os_access_set(os, fd, a);
     return a;
 }
 
-static enum access access_of(struct os *os, int fd) {
+uint8_t os_access(struct os *os, int fd) {
     if (LIKELY((unsigned)fd < ACCESS_FDS)) {
         uint8_t a = atomic_load_explicit(&os->access[fd], memory_order_relaxed);
         if (LIKELY(a != ACCESS_UNKNOWN))
-            return (enum access)a;
+            return a;
     }
     return access_look(os, fd);
-}
-
-static void access_forget(struct os *os, int fd) {
-    if ((unsigned)fd < ACCESS_FDS)
-        atomic_store_explicit(&os->access[fd], ACCESS_UNKNOWN, memory_order_relaxed);
 }
 
 static bool ready(int fd, short events) {
@@ -126,16 +133,16 @@ static int64_t write_careful(struct os *os, enum access a, int fd, const struct 
 }
 
 int64_t os_readv(struct world *w, int fd, const struct iovec *iov, int n) {
-    enum access a = access_of(os_of(w), fd);
-    if (UNLIKELY(a != ACCESS_DIRECT))
+    enum access a = os_access(os_of(w), fd) & ACCESS_KIND;
+    if (UNLIKELY(a > ACCESS_DIRECT))
         return read_careful(os_of(w), a, fd, iov, n);
     ssize_t r = n == 1 ? read(fd, iov->iov_base, iov->iov_len) : readv(fd, iov, n);
     return r < 0 ? -errno : r;
 }
 
 int64_t os_writev(struct world *w, int fd, const struct iovec *iov, int n) {
-    enum access a = access_of(os_of(w), fd);
-    if (UNLIKELY(a != ACCESS_DIRECT))
+    enum access a = os_access(os_of(w), fd) & ACCESS_KIND;
+    if (UNLIKELY(a > ACCESS_DIRECT))
         return write_careful(os_of(w), a, fd, iov, n);
     ssize_t r = n == 1 ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, n);
     return r < 0 ? -errno : r;
@@ -157,6 +164,16 @@ int64_t os_pwritev(struct world *w, int fd, const struct iovec *iov, int n, uint
     return r < 0 ? -errno : r;
 }
 
+int64_t os_read_cached(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
+    (void)w;
+    if (offset > INT64_MAX && offset != UINT64_MAX)
+        return -EINVAL;
+    ssize_t r = preadv2(fd, iov, n, (off_t)offset, RWF_NOWAIT);
+    if (r >= 0)
+        return r;
+    return errno == EOPNOTSUPP || errno == ENOSYS ? -EAGAIN : -errno;
+}
+
 int64_t os_seek(struct world *w, int fd, int64_t offset, int whence) {
     (void)w;
     off_t r = lseek(fd, offset, whence);
@@ -168,14 +185,21 @@ int64_t os_seek(struct world *w, int fd, int64_t offset, int whence) {
 int os_close(struct world *w, int fd) {
     if (fd >= 0 && fd <= 2)
         return -EPERM;
-    access_forget(os_of(w), fd); /* before the number can be given to somebody else */
+    /* Before the number can be given to somebody else. */
+    uint8_t access = (unsigned)fd < ACCESS_FDS ? os_of(w)->access[fd] : os_access(os_of(w), fd);
+    os_access_set(os_of(w), fd, ACCESS_UNKNOWN);
+    if (access & ACCESS_LINGERS)
+        os_socket_no_linger(fd);
     int r = close(fd);
     return r != 0 && errno != EINTR ? -errno : 0; /* on Linux it is closed in any case */
 }
 
 int os_dup(struct world *w, int fd) {
-    (void)w;
-    return os_result(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    int to = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (to < 0)
+        return -errno;
+    os_access_set(os_of(w), to, os_access(os_of(w), fd) & ACCESS_LINGERS ? os_access(os_of(w), fd) : ACCESS_UNKNOWN);
+    return to;
 }
 
 static const struct {

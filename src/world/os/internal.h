@@ -5,17 +5,22 @@
 #include "world/os/os.h"
 
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
 /* How to read and write a descriptor without waiting. 0 is "not looked at yet". */
 enum access {
     ACCESS_UNKNOWN,
-    ACCESS_DIRECT, /* never waits (files), or says EAGAIN by itself (non-blocking) */
+    ACCESS_FILE,   /* never waits for others: regular files, directories, disks */
+    ACCESS_DIRECT, /* says EAGAIN by itself (non-blocking) */
     ACCESS_SOCKET, /* blocking socket: MSG_DONTWAIT */
     ACCESS_PIPE,   /* blocking pipe: RWF_NOWAIT */
     ACCESS_TTY,    /* blocking terminal on 0, 1 or 2: a second, non-blocking opening of it */
     ACCESS_ASK,    /* ask for readiness first */
+
+    ACCESS_KIND = 0x7f,
+    ACCESS_LINGERS = 0x80, /* beside the kind: a socket whose close(2) would wait, non-blocking or not */
 };
 
 enum { ACCESS_FDS = 1 << 20 }; /* descriptors beyond are looked at each time */
@@ -26,7 +31,7 @@ struct os {
     atomic_bool no_openat2;
     atomic_bool no_pipe_nowait; /* the kernel's pipes do not know RWF_NOWAIT */
     atomic_int tty[3];          /* second openings; -1: none */
-    _Atomic uint8_t *access;    /* enum access by descriptor; pages appear when touched */
+    _Atomic uint8_t *access;    /* by descriptor; pages appear when touched */
 };
 
 static inline struct os *os_of(struct world *w) {
@@ -40,12 +45,15 @@ enum world_filetype os_filetype(uint32_t mode);
 /* The operations of world.h, by file. */
 
 /* file.c */
+uint8_t os_access(struct os *, int fd); /* enum access, perhaps with ACCESS_LINGERS */
+void os_access_set(struct os *, int fd, uint8_t access);
 int os_close(struct world *, int fd);
 int os_dup(struct world *, int fd);
 int64_t os_readv(struct world *, int fd, const struct iovec *, int n);
 int64_t os_writev(struct world *, int fd, const struct iovec *, int n);
 int64_t os_preadv(struct world *, int fd, const struct iovec *, int n, uint64_t offset);
 int64_t os_pwritev(struct world *, int fd, const struct iovec *, int n, uint64_t offset);
+int64_t os_read_cached(struct world *, int fd, const struct iovec *, int n, uint64_t offset);
 int64_t os_seek(struct world *, int fd, int64_t offset, int whence);
 int os_stat(struct world *, int fd, struct world_stat *);
 int os_set_flags(struct world *, int fd, uint32_t flags);
@@ -78,11 +86,29 @@ int64_t os_read_link(struct world *, int dir, const char *path, uint32_t flags, 
 /* beneath.c: opens `path` below `dir` with the flags of open(2) (O_CLOEXEC is added); -EPERM when it would leave. */
 int os_open_beneath(struct os *, int dir, const char *path, int oflags, uint32_t mode);
 
-/* wait.c */
+/* socket.c */
+int os_socket(struct world *, enum addr_family, enum world_socktype);
+int os_pair(struct world *, enum world_socktype, int fds[2]);
+int os_move(struct world *, int from, int to);
+int os_bind(struct world *, int fd, const struct addr *);
+int os_listen(struct world *, int fd, int backlog);
+int os_connect(struct world *, int fd, const struct addr *);
 int os_accept(struct world *, int fd, uint32_t flags);
 int64_t os_recv(struct world *, int fd, const struct iovec *, int n, uint32_t *flags, struct addr *from);
 int64_t os_send(struct world *, int fd, const struct iovec *, int n, const struct addr *to);
 int os_shutdown(struct world *, int fd, uint32_t how);
+int os_local_addr(struct world *, int fd, struct addr *);
+int os_peer_addr(struct world *, int fd, struct addr *);
+int os_get_option(struct world *, int fd, enum world_sockopt, int64_t *value);
+int os_set_option(struct world *, int fd, enum world_sockopt, int64_t value);
+int os_start_tls(struct world *, int fd, const char *host);
+bool os_address(const struct sockaddr *, size_t size, struct addr *out); /* false, and ADDR_NONE: no kind of ours */
+void os_socket_no_linger(int fd);
+
+/* resolve.c */
+int os_resolve(struct world *, const struct world_query *, struct world_found *out, int max, char *canonical);
+
+/* wait.c */
 int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
 void os_wake(struct world *);
 

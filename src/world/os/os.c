@@ -117,10 +117,23 @@ static const struct world_ops ops = {
     .map = os_map,
     .unmap = os_unmap,
     .sync_map = os_sync_map,
+    .read_cached = os_read_cached,
+    .socket = os_socket,
+    .pair = os_pair,
+    .move = os_move,
+    .bind = os_bind,
+    .listen = os_listen,
+    .connect = os_connect,
     .accept = os_accept,
     .recv = os_recv,
     .send = os_send,
     .shutdown = os_shutdown,
+    .local_addr = os_local_addr,
+    .peer_addr = os_peer_addr,
+    .get_option = os_get_option,
+    .set_option = os_set_option,
+    .start_tls = os_start_tls,
+    .resolve = os_resolve,
     .wait = os_wait,
     .wake = os_wake,
     .worker_new = os_worker_new,
@@ -130,12 +143,12 @@ static const struct world_ops ops = {
     .free = os_free,
 };
 
-/* Someone who handles SIGPIPE has reasons; but its default would end us where -EPIPE is the answer. */
-static void ignore_sigpipe(void) {
+/* Someone who handles them has reasons; but their defaults would end us where -EPIPE and -EFBIG are the answers. */
+static void ignore_if_deadly(int signal) {
     struct sigaction sa;
-    if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL) {
+    if (sigaction(signal, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL) {
         sa.sa_handler = SIG_IGN;
-        sigaction(SIGPIPE, &sa, NULL);
+        sigaction(signal, &sa, NULL);
     }
 }
 
@@ -156,7 +169,8 @@ struct world *world_os_new(void) {
     must(os->wake_fd >= 0);
     os->access = mmap(NULL, ACCESS_FDS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     must((void *)os->access != MAP_FAILED);
-    ignore_sigpipe();
+    ignore_if_deadly(SIGPIPE);
+    ignore_if_deadly(SIGXFSZ);
     return &os->world;
 }
 

@@ -6,7 +6,7 @@
 
 /* Handles are file descriptors: 0, 1 and 2 are the process's own, never made non-blocking (their open file description
  * may be shared with other programs) and never closed; where one was closed already, it is /dev/null now. The process
- * ignores SIGPIPE from now on. Free with ops->free. */
+ * ignores SIGPIPE and SIGXFSZ from now on. Free with ops->free. */
 struct world *world_os_new(void);
 
 /* Paths with WORLD_BENEATH are resolved by the kernel (openat2) where it can, else component by component. With false,

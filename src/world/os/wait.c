@@ -1,4 +1,4 @@
-/* wait.c: waiting, and sockets.
+/* wait.c: waiting.
  *
  * A wait is one ppoll(2) over what is asked for and an eventfd for `wake`.  It is not a libuv loop: uv_poll makes every
  * descriptor non-blocking, which 0, 1 and 2 must never become, and its timers count milliseconds where guests sleep for
@@ -9,60 +9,16 @@
 #include "base/must.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-/* ---- sockets ---- */
-
-int os_accept(struct world *w, int fd, uint32_t flags) {
-    (void)w;
-    (void)flags; /* what we accept never waits */
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    int fl = fcntl(fd, F_GETFL);
-    if (fl < 0)
-        return -errno;
-    if (!(fl & O_NONBLOCK) && poll(&p, 1, 0) == 0)
-        return -EAGAIN;
-    return os_result(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
-}
-
-int64_t os_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
-    (void)w;
-    (void)from;
-    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
-    ssize_t r = recvmsg(fd, &m, MSG_DONTWAIT | (*flags & WORLD_RECV_PEEK ? MSG_PEEK : 0));
-    if (r < 0)
-        return -errno;
-    *flags = m.msg_flags & MSG_TRUNC ? WORLD_RECV_TRUNCATED : 0;
-    return r;
-}
-
-int64_t os_send(struct world *w, int fd, const struct iovec *iov, int n, const struct addr *to) {
-    (void)w;
-    (void)to;
-    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
-    ssize_t r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return r < 0 ? -errno : r;
-}
-
-int os_shutdown(struct world *w, int fd, uint32_t how) {
-    (void)w;
-    if (how != WORLD_SHUT_RD && how != WORLD_SHUT_WR && how != (WORLD_SHUT_RD | WORLD_SHUT_WR))
-        return -EINVAL;
-    return os_result(shutdown(fd, how == WORLD_SHUT_RD ? SHUT_RD : how == WORLD_SHUT_WR ? SHUT_WR : SHUT_RDWR));
-}
-
-/* ---- waiting ---- */
 
 enum { POLLS_INLINE = 64 };
 
 /* What can be read at once, where the kernel tells. */
-static uint64_t readable_bytes(int fd) {
+static uint64_t readable_bytes(struct os *os, int fd) {
     struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (os_access(os, fd) == ACCESS_FILE && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) { /* may be beyond an int */
         off_t at = lseek(fd, 0, SEEK_CUR);
         return at >= 0 && st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
     }
@@ -70,7 +26,7 @@ static uint64_t readable_bytes(int fd) {
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint64_t)n : 0;
 }
 
-static int collect(struct world_poll *polls, const struct pollfd *p, int n) {
+static int collect(struct os *os, struct world_poll *polls, const struct pollfd *p, int n) {
     int held = 0;
     for (int i = 0; i < n; i++) {
         short r = p[i].revents;
@@ -84,7 +40,7 @@ static int collect(struct world_poll *polls, const struct pollfd *p, int n) {
         if (r & (POLLERR | POLLNVAL))
             got |= WORLD_ERROR;
         polls[i].got = got;
-        polls[i].nbytes = got & WORLD_READABLE ? readable_bytes(polls[i].fd) : 0;
+        polls[i].nbytes = got & WORLD_READABLE ? readable_bytes(os, polls[i].fd) : 0;
         held += got != 0;
     }
     return held;
@@ -128,7 +84,7 @@ int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_
         uint64_t wakes;
         if (p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
             must(errno == EAGAIN);
-        r = collect(polls, p, n);
+        r = collect(os, polls, p, n);
     }
     if (p != inlined)
         mem_free(p);
