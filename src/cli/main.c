@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/must.h"
+#include "base/nearest.h"
 
 #include <errno.h>
 

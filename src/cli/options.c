@@ -1,9 +1,10 @@
 #include "cli/options.h"
 
 #include "base/must.h"
+#include "base/nearest.h"
+#include "base/units.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- values ---- */
 
@@ -21,120 +22,16 @@ enum status option_append(const char *text, void *field, struct err *e) {
     return ST_OK;
 }
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* A decimal number, possibly with a fraction, and a unit. The first unit is the one meant where none stands; `what`
- * names the kind of thing for the error. */
-static enum status read_scaled(const char *text, const struct unit *units, size_t nunits, const char *what,
-                               const char *examples, uint64_t *out, struct err *e) {
-    const char *p = text;
-    uint64_t whole = 0, fraction = 0, divisor = 1;
-    bool digits = false;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        digits = true;
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole))
-            return err_set(e, ST_INVALID, "'%s' is too large", text);
-    }
-    if (*p == '.') {
-        for (p++; *p >= '0' && *p <= '9'; p++) {
-            if (divisor < 1000000000) {
-                fraction = fraction * 10 + (uint64_t)(*p - '0');
-                divisor *= 10;
-            }
-        }
-    }
-    if (!digits)
-        return err_set(e, ST_INVALID, "'%s' is not a %s (such as %s)", text, what, examples);
-    for (size_t i = 0; i < nunits; i++) {
-        if (*p && strcmp(p, units[i].name))
-            continue;
-        if (!*p && i)
-            break;
-        uint64_t factor = units[i].factor;
-        unsigned __int128 v = (unsigned __int128)whole * factor + (unsigned __int128)fraction * factor / divisor;
-        if (v > UINT64_MAX)
-            return err_set(e, ST_INVALID, "'%s' is too large", text);
-        *out = (uint64_t)v;
-        return ST_OK;
-    }
-    return err_set(e, ST_INVALID, "'%s' is not a %s (such as %s)", text, what, examples);
-}
-
-#define READ_SCALED(text, units, what, examples, field, e) \
-    read_scaled(text, units, sizeof units / sizeof *units, what, examples, field, e)
-
 enum status option_size(const char *text, void *field, struct err *e) {
-    static const struct unit units[] = {
-        {"B", 1},          {"k", 1ull << 10},   {"K", 1ull << 10},   {"M", 1ull << 20},   {"G", 1ull << 30},
-        {"T", 1ull << 40}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40},
-        {"kB", 1000},      {"KB", 1000},        {"MB", 1000000},     {"GB", 1000000000},  {"TB", 1000000000000},
-    };
-    return READ_SCALED(text, units, "size", "64KiB, 256MiB or 10GB", field, e);
+    return units_size(text, field, e);
 }
 
 enum status option_duration(const char *text, void *field, struct err *e) {
-    static const struct unit units[] = {
-        {"s", 1000000000},
-        {"ns", 1},
-        {"us", 1000},
-        {"ms", 1000000},
-        {"m", 60 * 1000000000ull},
-        {"min", 60 * 1000000000ull},
-        {"h", 3600 * 1000000000ull},
-        {"d", 86400 * 1000000000ull},
-    };
-    return READ_SCALED(text, units, "duration", "250ms, 30s, 5m or 1h", field, e);
+    return units_duration(text, field, e);
 }
 
 enum status option_count(const char *text, void *field, struct err *e) {
-    static const struct unit units[] = {
-        {"", 1}, {"k", 1000}, {"K", 1000}, {"M", 1000000}, {"G", 1000000000}, {"T", 1000000000000},
-    };
-    return READ_SCALED(text, units, "number", "1000, 500M or 2G", field, e);
-}
-
-/* ---- names ---- */
-
-/* Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`; names here are short. */
-static unsigned distance(const char *a, const char *b) {
-    enum { LONGEST = 32 };
-    size_t na = strlen(a), nb = strlen(b);
-    unsigned row[3][LONGEST + 1];
-    if (na > LONGEST || nb > LONGEST)
-        return LONGEST;
-    for (size_t j = 0; j <= nb; j++)
-        row[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
-        unsigned *now = row[i % 3], *prev = row[(i + 2) % 3], *prev2 = row[(i + 1) % 3];
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            unsigned best = prev[j - 1] + (a[i - 1] != b[j - 1]);
-            if (prev[j] + 1 < best)
-                best = prev[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < best)
-                best = prev2[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return row[na % 3][nb];
-}
-
-const char *nearest_name(const char *word, const char *const *candidates, uint32_t n) {
-    const char *best = NULL;
-    unsigned least = (unsigned)strlen(word) / 3 + 1;
-    for (uint32_t i = 0; i < n; i++) {
-        unsigned d = distance(word, candidates[i]);
-        if (d <= least && d < strlen(candidates[i])) {
-            least = d ? d - 1 : 0;
-            best = candidates[i];
-        }
-    }
-    return best;
+    return units_count(text, field, e);
 }
 
 /* ---- parsing ---- */

@@ -50,7 +50,4 @@ NODISCARD enum status options_parse(const struct option_set *set, int argc, char
 /* Appends the lines that describe the options. */
 void options_help(const struct option_set *set, struct buf *out);
 
-/* The candidate most like `word`, when it is like enough to be a slip of the hand; else NULL. */
-const char *nearest_name(const char *word, const char *const *candidates, uint32_t n);
-
 #endif

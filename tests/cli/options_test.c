@@ -140,51 +140,10 @@ static void wrong(void **state) {
     }
 }
 
-static void scaled(void **state) {
-    (void)state;
-    static const struct {
-        option_read read;
-        const char *text;
-        uint64_t value;
-    } cases[] = {
-        {option_size, "0", 0},
-        {option_size, "4096", 4096},
-        {option_size, "64KiB", 65536},
-        {option_size, "1.5GiB", 1610612736},
-        {option_size, "256M", 268435456},
-        {option_size, "10GB", 10000000000},
-        {option_size, "18446744073709551615", UINT64_MAX},
-        {option_duration, "30", 30000000000},
-        {option_duration, "0.25s", 250000000},
-        {option_duration, "250ms", 250000000},
-        {option_duration, "1h", 3600000000000},
-        {option_duration, "2d", 172800000000000},
-        {option_count, "500M", 500000000},
-        {option_count, "2.5k", 2500},
-        {option_count, "7", 7},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint64_t v = 0;
-        assert_int_equal(cases[i].read(cases[i].text, &v, NULL), ST_OK);
-        assert_int_equal(v, cases[i].value);
-    }
-}
-
-static void nearest(void **state) {
-    (void)state;
-    static const char *const names[] = {"run", "ls", "show", "logs", "trace", "replay", "verify", "rm"};
-    assert_string_equal(nearest_name("relpay", names, 8), "replay");
-    assert_string_equal(nearest_name("log", names, 8), "logs");
-    assert_string_equal(nearest_name("rn", names, 8), "run");
-    assert_null(nearest_name("xyz", names, 8));
-    assert_null(nearest_name("a-very-long-word-that-is-no-command-at-all", names, 8));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms),   cmocka_unit_test(repeated), cmocka_unit_test(first_operand_ends_options),
-        cmocka_unit_test(help),    cmocka_unit_test(wrong),    cmocka_unit_test(scaled),
-        cmocka_unit_test(nearest),
+        cmocka_unit_test(forms), cmocka_unit_test(repeated), cmocka_unit_test(first_operand_ends_options),
+        cmocka_unit_test(help),  cmocka_unit_test(wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
