@@ -1,7 +1,7 @@
 /* config.h: configuration files: YAML read against a schema that is data, with errors that name file, line and column.
  *
  * A schema is a table of keys of a mapping, each with a kind and a place in a C struct.  A key that is not in the table
- * is an error ("net.yaml:7: unknown key 'alow'; did you mean 'allow'?"), as are a value of the wrong kind, a missing
+ * is an error ("net.yaml:7:5: unknown key 'alow'; did you mean 'allow'?"), as are a value of the wrong kind, a missing
  * mandatory key, a key given twice, anchors and aliases, tags, and documents of absurd size or depth.  All that is read
  * lives in one arena with the document. libyaml does the parsing and is used nowhere else. */
 #ifndef AEON_CONFIG_CONFIG_H
@@ -30,11 +30,11 @@ struct config {
 };
 
 /* Parses one document (an empty one is an empty map). ST_MALFORMED, ST_LIMIT. */
-enum { CONFIG_MAX_BYTES = 4 << 20, CONFIG_MAX_DEPTH = 32 };
+enum { CONFIG_MAX_BYTES = 4 << 20, CONFIG_MAX_DEPTH = 32, CONFIG_MAX_NODES = 1 << 18 };
 NODISCARD enum status config_parse(struct span text, const char *name, struct config *out, struct err *e);
 void config_deinit(struct config *c);
 
-/* Sets e to "NAME:LINE:COLUMN: words"; returns ST_INVALID. */
+/* Sets e to "NAME:LINE:COLUMN: words" ("NAME: words" where `at` is NULL); returns ST_INVALID. */
 enum status config_error(const struct config *c, const struct config_node *at, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
