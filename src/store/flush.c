@@ -2,14 +2,50 @@
 
 #include "base/must.h"
 
-#define SYNC_INTERVAL_NS 1000000000ull
+#include <stdio.h>
+
 /* With retention a segment waits for a snapshot to be closed, but not for ever. */
 enum { PATIENCE = 4 };
 
-static enum status fail(struct store_writer *w, struct err *e, int64_t rc, const char *what, uint64_t first_record) {
+enum status flush_fail(struct store_writer *w, struct err *e, int64_t rc, const char *what, uint64_t first_record) {
     char name[SEGMENT_NAME];
     segment_name(first_record, name);
     return store_fail(w->store, e, rc, what, "/runs/%s/%s", w->id, name);
+}
+
+const char *flush_path(const struct store_writer *w, const char *file, char out[RUN_PATH]) {
+    snprintf(out, RUN_PATH, "%s/%s", w->id, file);
+    return out;
+}
+
+void flush_count(struct store_writer *w) {
+    const struct segment_out *s = &w->segment;
+    uint64_t owed = s->open ? SEGMENT_INDEX_HEAD + SEGMENT_ENTRY * (uint64_t)s->nentries + SEGMENT_TRAILER : 0;
+    atomic_store_explicit(&w->excess, (int64_t)(w->total + owed - w->plain), memory_order_release);
+}
+
+int flush_segment_file(struct store_writer *w) {
+    struct world *world = w->store->world;
+    struct segment_out *s = &w->segment;
+    char name[SEGMENT_NAME], path[RUN_PATH];
+    if (s->fd >= 0)
+        return 0;
+    segment_name(s->first_record, name);
+    int fd = world->ops->open(world, w->parent, flush_path(w, name, path), WORLD_READ | WORLD_WRITE, 0);
+    if (fd < 0)
+        return fd;
+    s->fd = fd;
+    if (w->flusher)
+        flusher_keep_file(w);
+    return 0;
+}
+
+static void close_file(struct store_writer *w) {
+    if (w->segment.fd < 0)
+        return;
+    flusher_forget_file(w);
+    w->store->world->ops->close(w->store->world, w->segment.fd);
+    w->segment.fd = -1;
 }
 
 /* ---- segments ---- */
@@ -17,59 +53,65 @@ static enum status fail(struct store_writer *w, struct err *e, int64_t rc, const
 static void keep(struct store_writer *w, bool snapshot) {
     const struct segment_out *s = &w->segment;
     if (w->nkept == w->kept_cap) {
-        w->kept_cap = w->kept_cap ? w->kept_cap * 2 : 8;
+        w->kept_cap = w->kept_cap ? w->kept_cap * 2 : 1;
         w->kept = mem_realloc(w->kept, w->kept_cap * sizeof *w->kept);
     }
     w->kept[w->nkept++] = (struct segment_kept){s->first_record, s->first_time_ns, s->size, snapshot};
+    w->total += s->size;
 }
 
-/* Its name appears when its header is whole. */
+static void kept_grew(struct store_writer *w, uint64_t size) {
+    struct segment_kept *k = &w->kept[w->nkept - 1];
+    w->total += size - k->size;
+    k->size = size;
+}
+
+/* Its name appears when its header is whole. A run that is being made is not synced step by step. */
 enum status flush_segment_new(struct store_writer *w, uint64_t first_record, uint64_t first_time_ns, bool snapshot,
                               struct err *e) {
     struct world *world = w->store->world;
     struct segment_out *s = &w->segment;
-    must(s->fd < 0);
-    struct segment_header h = {.first_record = first_record,
-                               .first_time_ns = first_time_ns,
-                               .flags = snapshot ? SEGMENT_SNAPSHOT : 0,
-                               .info = w->info};
-    buf_clear(&w->scratch);
-    if (!segment_header_write(&w->scratch, &h))
-        return err_set(e, ST_LIMIT,
-                       "the run's arguments, environment and grants are larger than %d MiB: too much for the "
-                       "journal; give the guest less",
-                       SEGMENT_HEADER_MAX >> 20);
+    bool durable = w->begun && w->options.sync != STORE_SYNC_NONE;
+    must(!s->open && s->fd < 0);
+    segment_header_place(w->header.data, w->header.size, first_record, first_time_ns, snapshot ? SEGMENT_SNAPSHOT : 0);
 
-    char name[SEGMENT_NAME];
+    char name[SEGMENT_NAME], new[RUN_PATH], path[RUN_PATH];
     segment_name(first_record, name);
-    int fd = world->ops->open(world, w->dir, "new", WORLD_READ | WORLD_WRITE | WORLD_CREATE | WORLD_TRUNCATE, 0600);
+    flush_path(w, name, path);
+    flush_path(w, "new", new);
+    int fd = world->ops->open(world, w->parent, new, WORLD_READ | WORLD_WRITE | WORLD_CREATE | WORLD_TRUNCATE, 0600);
     if (fd < 0)
-        return fail(w, e, fd, "make", first_record);
-    struct iovec iov = {w->scratch.data, w->scratch.size};
+        return flush_fail(w, e, fd, "make", first_record);
+    struct iovec iov = {w->header.data, w->header.size};
     int rc = store_write_at(w->store, fd, &iov, 1, 0);
-    if (rc == 0 && w->options.sync != STORE_SYNC_NONE)
+    if (rc == 0 && durable)
         rc = world->ops->sync(world, fd, false);
     if (rc == 0)
-        rc = world->ops->rename(world, w->dir, "new", w->dir, name, 0);
-    if (rc == 0 && w->options.sync != STORE_SYNC_NONE)
-        rc = world->ops->sync(world, w->dir, false);
+        rc = world->ops->rename(world, w->parent, new, w->parent, path, 0);
+    if (rc == 0 && durable)
+        rc = durable_dir(w->store, w->parent, w->id);
     if (rc < 0) {
         world->ops->close(world, fd);
-        (void)world->ops->remove(world, w->dir, "new", 0, false);
-        return fail(w, e, rc, "write", first_record);
+        (void)world->ops->remove(world, w->parent, new, 0, false);
+        return flush_fail(w, e, rc, "write", first_record);
     }
     *s = (struct segment_out){
+        .open = true,
         .fd = fd,
         .first_record = first_record,
         .end_record = first_record,
         .first_time_ns = first_time_ns,
         .end_time_ns = first_time_ns,
-        .size = w->scratch.size,
-        .opening = w->scratch.size,
+        .size = w->header.size,
+        .opening = w->header.size,
+        .unsynced = !durable,
         .entries = s->entries,
         .cap = s->cap,
     };
+    if (w->flusher)
+        flusher_keep_file(w);
     keep(w, snapshot);
+    flush_count(w);
     atomic_store(&w->segment_full, false);
     return ST_OK;
 }
@@ -88,20 +130,26 @@ enum status flush_segment_close(struct store_writer *w, uint32_t trailer_flags, 
         .outcome_kind = trailer_flags & SEGMENT_ENDED ? w->outcome_kind : 0,
         .outcome_value = trailer_flags & SEGMENT_ENDED ? w->outcome_value : 0,
     };
-    buf_clear(&w->scratch);
-    segment_index_write(&w->scratch, s->entries, &t);
-    struct iovec iov = {w->scratch.data, w->scratch.size};
-    int rc = store_write_at(w->store, s->fd, &iov, 1, s->size);
-    if (rc < 0)
-        (void)world->ops->set_size(world, s->fd, s->size);
-    else if (w->options.sync != STORE_SYNC_NONE)
+    struct buf index;
+    buf_init(&index, SIZE_MAX / 2);
+    segment_index_write(&index, s->entries, &t);
+    struct iovec iov = {index.data, index.size};
+    int rc = flush_segment_file(w);
+    if (rc == 0) {
+        rc = store_write_at(w->store, s->fd, &iov, 1, s->size);
+        if (rc < 0)
+            (void)world->ops->set_size(world, s->fd, s->size);
+    }
+    buf_deinit(&index);
+    if (rc == 0 && w->options.sync != STORE_SYNC_NONE)
         rc = world->ops->sync(world, s->fd, true);
     if (rc < 0)
-        return fail(w, e, rc, "write", s->first_record);
-    w->kept[w->nkept - 1].size = t.file_size;
-    world->ops->close(world, s->fd);
-    s->fd = -1;
+        return flush_fail(w, e, rc, "write", s->first_record);
+    kept_grew(w, t.file_size);
+    close_file(w);
+    s->open = false;
     s->nentries = 0;
+    flush_count(w);
     return ST_OK;
 }
 
@@ -109,19 +157,19 @@ enum status flush_segment_close(struct store_writer *w, uint32_t trailer_flags, 
 static enum status make_room(struct store_writer *w, uint64_t first_record, uint64_t first_time_ns, struct err *e) {
     bool retention = w->options.keep_bytes || w->options.keep_ns;
     uint64_t limit = w->options.segment_bytes * (retention ? PATIENCE : 1);
-    if (w->segment.fd >= 0 && w->segment.size - w->segment.opening >= limit && w->segment.nentries) {
+    if (w->segment.open && w->segment.size - w->segment.opening >= limit && w->segment.nentries) {
         enum status st = flush_segment_close(w, 0, e);
         if (st != ST_OK)
             return st;
     }
-    return w->segment.fd >= 0 ? ST_OK : flush_segment_new(w, first_record, first_time_ns, false, e);
+    return w->segment.open ? ST_OK : flush_segment_new(w, first_record, first_time_ns, false, e);
 }
 
 /* ---- frames ---- */
 
 static void add_entry(struct segment_out *s, const struct journal_frame *f) {
     if (s->nentries == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 256;
+        s->cap = s->cap ? s->cap * 2 : 8;
         s->entries = mem_realloc(s->entries, s->cap * sizeof *s->entries);
     }
     s->entries[s->nentries++] = (struct segment_entry){f->first_record, f->first_time_ns, s->size};
@@ -133,13 +181,16 @@ static enum status write_frame(struct store_writer *w, struct journal_frame *f, 
     struct segment_out *s = &w->segment;
     uint8_t header[JOURNAL_FRAME_HEADER];
     struct span stored;
-    journal_pack(w->packer, f, plain, header, &stored);
+    journal_pack(w->flusher->packer, f, plain, header, &stored);
     struct iovec iov[2] = {{header, sizeof header}, {(void *)stored.data, stored.size}};
-    int rc = store_write_at(w->store, s->fd, iov, 2, s->size + s->block_size);
+    int rc = flush_segment_file(w);
+    if (rc == 0)
+        rc = store_write_at(w->store, s->fd, iov, 2, s->size + s->block_size);
     if (rc < 0) {
-        (void)world->ops->set_size(world, s->fd, s->size);
+        if (s->fd >= 0)
+            (void)world->ops->set_size(world, s->fd, s->size);
         s->block_size = 0;
-        return fail(w, e, rc, "write", s->first_record);
+        return flush_fail(w, e, rc, "write", s->first_record);
     }
     s->unsynced = true;
     s->block_size += sizeof header + stored.size;
@@ -150,22 +201,11 @@ static enum status write_frame(struct store_writer *w, struct journal_frame *f, 
     s->block_size = 0;
     s->end_record = f->first_record + f->nrecords;
     s->end_time_ns = f->last_time_ns;
-    w->kept[w->nkept - 1].size = s->size;
+    kept_grew(w, s->size);
     /* full when it has earned its snapshot, too */
     uint64_t earned = s->size - s->opening;
     if (earned >= w->options.segment_bytes && earned >= s->opening)
         atomic_store(&w->segment_full, true);
-    return ST_OK;
-}
-
-static enum status sync_segment(struct store_writer *w, struct err *e) {
-    struct segment_out *s = &w->segment;
-    if (s->fd < 0 || !s->unsynced)
-        return ST_OK;
-    int rc = w->store->world->ops->sync(w->store->world, s->fd, true);
-    if (rc < 0)
-        return fail(w, e, rc, "sync", s->first_record);
-    s->unsynced = false;
     return ST_OK;
 }
 
@@ -187,10 +227,13 @@ static enum status flush_block(struct store_writer *w, uint64_t seq, struct err 
     if (st == ST_OK)
         st = write_frame(w, &f, SPAN(data, size), e);
     if (st == ST_OK && w->options.sync == STORE_SYNC_EACH)
-        st = sync_segment(w, e);
-    if (st == ST_OK)
-        tail_block_free(w->map, seq, end_record, end_time_ns);
-    return st;
+        st = durable_segment(w, e);
+    if (st != ST_OK)
+        return st;
+    tail_block_free(w->map, seq, end_record, end_time_ns);
+    w->plain += size;
+    flush_count(w);
+    return ST_OK;
 }
 
 /* ---- records that are larger than a block, and snapshots ---- */
@@ -198,7 +241,7 @@ static enum status flush_block(struct store_writer *w, uint64_t seq, struct err 
 struct stager {
     struct store_writer *w;
     struct journal_frame frame;
-    size_t n; /* bytes in w->staging */
+    size_t n; /* bytes that are staged */
     struct err *e;
 };
 
@@ -208,12 +251,12 @@ static enum status stage(struct stager *g, const void *p, size_t n) {
         size_t k = JOURNAL_FRAME_MAX - g->n;
         if (k > n)
             k = n;
-        memcpy(g->w->staging + g->n, from, k);
+        memcpy(g->w->flusher->staging + g->n, from, k);
         g->n += k;
         from += k;
         n -= k;
         if (g->n == JOURNAL_FRAME_MAX || g->frame.block_offset + g->n == g->frame.block_size) {
-            enum status st = write_frame(g->w, &g->frame, SPAN(g->w->staging, g->n), g->e);
+            enum status st = write_frame(g->w, &g->frame, SPAN(g->w->flusher->staging, g->n), g->e);
             if (st != ST_OK)
                 return st;
             g->frame.block_offset += (uint32_t)g->n;
@@ -225,13 +268,14 @@ static enum status stage(struct stager *g, const void *p, size_t n) {
 
 /* Writes one record as a block of its own, in as many frames as it takes. */
 static enum status flush_record(struct store_writer *w, const struct journal_record *r, struct err *e) {
-    if (!w->staging) {
-        w->staging = mem_alloc(JOURNAL_FRAME_MAX);
-        w->big_encoder = journal_encoder_new();
+    struct flusher *f = w->flusher;
+    if (!f->staging) {
+        f->staging = mem_alloc(JOURNAL_FRAME_MAX);
+        f->big_encoder = journal_encoder_new();
     }
     uint8_t head[JOURNAL_HEAD_MAX];
-    journal_encoder_reset(w->big_encoder, r->time_ns);
-    size_t head_size = (size_t)(journal_encode_head(w->big_encoder, head, r) - head);
+    journal_encoder_reset(f->big_encoder, r->time_ns);
+    size_t head_size = (size_t)(journal_encode_head(f->big_encoder, head, r) - head);
     struct stager g = {.w = w,
                        .e = e,
                        .frame = {.block_size = (uint32_t)(head_size + journal_payload(r)),
@@ -252,12 +296,12 @@ static enum status serve_request(struct store_writer *w, struct err *e) {
     struct segment_out *s = &w->segment;
     enum status st = ST_OK;
     if (w->request.rotate) {
-        if (s->fd >= 0 && s->nentries)
+        if (s->open && s->nentries)
             st = flush_segment_close(w, 0, e);
-        else if (s->fd >= 0) { /* nothing in it: made anew under the same name */
-            w->store->world->ops->close(w->store->world, s->fd);
-            s->fd = -1;
-            w->nkept--;
+        else if (s->open) { /* nothing in it: made anew under the same name */
+            close_file(w);
+            s->open = false;
+            w->total -= w->kept[--w->nkept].size;
         }
         if (st == ST_OK)
             st = flush_segment_new(w, r->number, r->time_ns, true, e);
@@ -271,51 +315,13 @@ static enum status serve_request(struct store_writer *w, struct err *e) {
         atomic_store(&w->segment_full, false);
     }
     if (st == ST_OK && (w->options.sync == STORE_SYNC_EACH || (w->request.rotate && w->options.sync)))
-        st = sync_segment(w, e);
+        st = durable_segment(w, e);
     if (st == ST_OK && w->request.rotate)
         retain(w);
     return st;
 }
 
-/* ---- durability ---- */
-
-/* Makes what is committed now survive a power cut. The order matters: a block's bytes, then the word that vouches for
- * them. */
-static enum status sync_all(struct store_writer *w, struct err *e) {
-    struct world *world = w->store->world;
-    enum status st = sync_segment(w, e);
-    if (st != ST_OK)
-        return st;
-    int rc = 0;
-    if (!w->object_synced) {
-        rc = store_sync_object(w->store, &w->info.module);
-        if (rc < 0)
-            return store_fail(w->store, e, rc, "sync", "/objects");
-        w->object_synced = true;
-    }
-    uint64_t commit[TAIL_NBLOCKS] = {0};
-    bool news = false;
-    for (uint64_t seq = atomic_load(&w->freed), n = 0; n < TAIL_NBLOCKS; n++, seq++) {
-        struct tail_block *b = tail_block_at(w->map, seq);
-        if (atomic_load((_Atomic uint64_t *)&b->state) != tail_state_word(TAIL_OPEN, seq))
-            continue;
-        uint64_t c = atomic_load((_Atomic uint64_t *)&b->commit);
-        news |= c != b->durable;
-        commit[seq % TAIL_NBLOCKS] = c;
-    }
-    if (!news)
-        return ST_OK;
-    rc = world->ops->sync_map(world, w->map, TAIL_SIZE);
-    for (unsigned i = 0; rc == 0 && i < TAIL_NBLOCKS; i++)
-        if (commit[i])
-            atomic_store((_Atomic uint64_t *)&tail_block_at(w->map, i)->durable, commit[i]);
-    if (rc == 0)
-        rc = world->ops->sync_map(world, w->map, TAIL_PAGE);
-    return rc < 0 ? store_fail(w->store, e, rc, "sync", "/runs/%s/tail", w->id) : ST_OK;
-}
-
-void flush_run(void *arg) {
-    struct store_writer *w = arg;
+void flush_run(struct store_writer *w) {
     if (atomic_load_explicit(&w->failed, memory_order_relaxed))
         return;
     enum status st = ST_OK;
@@ -327,13 +333,7 @@ void flush_run(void *arg) {
     }
     if (st == ST_OK && atomic_exchange(&w->requested, false))
         st = serve_request(w, &w->error);
-    if (st == ST_OK && w->options.sync == STORE_SYNC_INTERVAL) {
-        uint64_t now = world_now(w->store->world, WORLD_MONOTONIC);
-        if (now - w->synced_ns >= SYNC_INTERVAL_NS) {
-            st = sync_all(w, &w->error);
-            w->synced_ns = now;
-        }
-    }
+    flush_count(w);
     if (st != ST_OK)
         atomic_store_explicit(&w->failed, true, memory_order_release);
 }

@@ -4,10 +4,15 @@
 
 #include "store/store.h"
 
+#include <stdatomic.h>
+
+struct flusher;
+
 struct store {
     struct world *world;
     char *path;
-    int dir, objects, runs, tmp; /* directory handles; tmp is -1 when the store cannot be written */
+    int dir, objects, runs, tmp;       /* directory handles; tmp is -1 when the store cannot be written */
+    _Atomic(struct flusher *) flusher; /* NULL: no run was begun yet */
 };
 
 /* What a failed operation of the world says: "cannot WHAT PATH: why; advice". `rc` is the negative errno code; the path

@@ -17,12 +17,14 @@ void retain(struct store_writer *w) {
     }
     size_t dropped = 0;
     while (dropped < from) {
-        char name[SEGMENT_NAME];
+        char name[SEGMENT_NAME], path[RUN_PATH];
         segment_name(w->kept[dropped].first_record, name);
-        if (world->ops->remove(world, w->dir, name, 0, false) < 0)
+        if (world->ops->remove(world, w->parent, flush_path(w, name, path), 0, false) < 0)
             break; /* tried again at the next snapshot */
+        w->total -= w->kept[dropped].size;
         dropped++;
     }
     w->nkept -= dropped;
     memmove(w->kept, w->kept + dropped, w->nkept * sizeof *w->kept);
+    flush_count(w);
 }

@@ -110,6 +110,13 @@ bool segment_header_write(struct buf *out, const struct segment_header *h) {
     return buf_u32(out, journal_crc32c(0, out->data + start, out->size - start));
 }
 
+void segment_header_place(uint8_t *header, size_t size, uint64_t first_record, uint64_t first_time_ns, uint32_t flags) {
+    put_u64(header + H_FIRST_RECORD, first_record);
+    put_u64(header + H_FIRST_TIME, first_time_ns);
+    put_u32(header + H_FLAGS, flags);
+    put_u32(header + size - 4, journal_crc32c(0, header, size - 4));
+}
+
 enum status segment_header_size(const uint8_t *fixed, uint32_t *size, struct err *e) {
     if (memcmp(fixed + H_MAGIC, header_magic, 8) != 0)
         return err_set(e, ST_CORRUPT, "at byte 0: not a segment of a journal");

@@ -33,6 +33,9 @@ struct segment_header {
 /* False when the run's description does not fit into SEGMENT_HEADER_MAX. */
 bool segment_header_write(struct buf *out, const struct segment_header *h);
 
+/* Puts what differs from one segment of a run to the next into a header that was written. */
+void segment_header_place(uint8_t *header, size_t size, uint64_t first_record, uint64_t first_time_ns, uint32_t flags);
+
 /* The size a header claims from its first SEGMENT_HEADER_FIXED bytes, after magic and version are checked.
  * ST_VERSION, ST_CORRUPT. */
 NODISCARD enum status segment_header_size(const uint8_t *fixed, uint32_t *size, struct err *e);

@@ -1,4 +1,4 @@
-#include "store/internal.h"
+#include "store/writer.h"
 
 #include "base/must.h"
 
@@ -232,6 +232,7 @@ fail:;
 void store_close(struct store *s) {
     if (!s)
         return;
+    flusher_free(atomic_load(&s->flusher));
     int fds[] = {s->dir, s->objects, s->runs, s->tmp};
     for (int i = 0; i < 4; i++)
         if (fds[i] >= 0)

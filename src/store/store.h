@@ -59,16 +59,22 @@ struct store_options {
     uint64_t segment_bytes; /* a new segment after so many compressed bytes; 0: default */
     uint64_t keep_bytes;    /* retention of a run that never ends; 0: everything */
     uint64_t keep_ns;
-    uint64_t flush_ns; /* a record later than its block's first by so much begins a new block; 0: default (1 s) */
+    uint64_t max_bytes; /* what the run may take on disk; 0: any */
+    uint64_t flush_ns;  /* a record later than its block's first by so much begins a new block; 0: default (1 s) */
 };
 
 NODISCARD enum status store_run_new(struct store *s, struct store_info *info, const struct store_options *o,
                                     struct store_writer **out, struct err *e);
 
 /* Appends one record and gives it its number (r->number). When it returns ST_OK the record survives `kill -9` of this
- * process (and a power cut with STORE_SYNC_EACH).  Blocks only when the writer thread is a whole block behind.  Errors
- * of the writer thread (disk full) are reported here, at the next append, and stick. */
+ * process (and a power cut with STORE_SYNC_EACH; with STORE_SYNC_INTERVAL a second later, and the run itself a second
+ * after it began).  Blocks only when the worker is a whole tail behind.  Errors of the worker (disk full) are reported
+ * here, at the next append, and stick.  ST_LIMIT: the record would take the run past max_bytes; it was not appended,
+ * and nothing sticks.  An END of up to 8 KiB still fits, whatever was refused before. */
 NODISCARD enum status store_append(struct store_writer *w, struct journal_record *r, struct err *e);
+
+/* What the run takes on disk now: its segments, and the records that wait to be compressed, as they are. */
+uint64_t store_run_bytes(const struct store_writer *w);
 
 /* True when retention is asked for and the current segment is full: the caller may then start a new one that opens with
  * the guest's canonical state, and older segments beyond the bounds are dropped. */

@@ -8,6 +8,8 @@
 #define DEFAULT_SEGMENT_BYTES (64ull << 20)
 #define LEAST_SEGMENT_BYTES   (64ull << 10)
 #define DEFAULT_FLUSH_NS      1000000000ull
+/* What a run that has reached its max_bytes may still take, for its END. */
+#define END_RESERVE (16ull << 10)
 /* Retention drops whole segments: the bound is met to about one part in so many. */
 enum { SEGMENTS_KEPT = 8 };
 
@@ -34,9 +36,11 @@ static inline void commit(struct store_writer *w, uint8_t *to) {
 static void seal_block(struct store_writer *w) {
     w->seal[w->seq % TAIL_NBLOCKS].end_record = w->next;
     w->seal[w->seq % TAIL_NBLOCKS].end_time_ns = w->last_time_ns;
+    w->before += (uint64_t)(w->at - w->data);
+    w->at = w->data; /* counted */
     w->seq++;
     atomic_store_explicit(&w->sealed, w->seq, memory_order_release);
-    w->store->world->ops->worker_kick(w->store->world, w->worker);
+    flusher_kick(w);
 }
 
 static enum status failure(struct store_writer *w, struct err *e) {
@@ -45,7 +49,7 @@ static enum status failure(struct store_writer *w, struct err *e) {
 }
 
 static enum status drain(struct store_writer *w, struct err *e) {
-    w->store->world->ops->worker_drain(w->store->world, w->worker);
+    flusher_drain(w);
     return atomic_load_explicit(&w->failed, memory_order_acquire) ? failure(w, e) : ST_OK;
 }
 
@@ -78,7 +82,7 @@ static enum status append_straight(struct store_writer *w, struct journal_record
     w->request.record = r;
     w->request.rotate = rotate;
     atomic_store_explicit(&w->requested, true, memory_order_release);
-    w->store->world->ops->worker_kick(w->store->world, w->worker);
+    flusher_kick(w);
     enum status st = drain(w, e);
     if (st != ST_OK)
         return st;
@@ -110,11 +114,41 @@ static void note_end(struct store_writer *w, const struct journal_record *r) {
     w->outcome_value = r->nvals > 1 ? r->vals[1] : 0;
 }
 
+uint64_t store_run_bytes(const struct store_writer *w) {
+    int64_t excess = atomic_load_explicit(&w->excess, memory_order_acquire);
+    return w->before + (uint64_t)(w->at - w->data) + (uint64_t)excess;
+}
+
+/* Whether a record that takes at most so many bytes may still come. Blocks that wait for the worker count as they are
+ * until they are compressed. */
+__attribute__((noinline)) static enum status within_limit(struct store_writer *w, const struct journal_record *r,
+                                                          uint64_t most, struct err *e) {
+    uint64_t max = w->options.max_bytes;
+    if (r->type == JOURNAL_END || store_run_bytes(w) + most + END_RESERVE <= max)
+        return ST_OK;
+    if (atomic_load_explicit(&w->freed, memory_order_acquire) < w->seq) {
+        enum status st = drain(w, e);
+        if (st != ST_OK)
+            return st;
+        if (store_run_bytes(w) + most + END_RESERVE <= max)
+            return ST_OK;
+    }
+    return err_set(e, ST_LIMIT,
+                   "the journal has %llu bytes and may have no more than %llu; allow it more (--journal-max), or keep "
+                   "only its end (--keep-last)",
+                   (unsigned long long)store_run_bytes(w), (unsigned long long)max);
+}
+
 enum status store_append(struct store_writer *w, struct journal_record *r, struct err *e) {
     must(r->type != JOURNAL_SNAPSHOT);
     if (UNLIKELY(atomic_load_explicit(&w->failed, memory_order_relaxed)))
         return failure(w, e);
     uint64_t most = JOURNAL_HEAD_MAX + journal_payload(r);
+    if (UNLIKELY(w->options.max_bytes)) {
+        enum status st = within_limit(w, r, most, e);
+        if (st != ST_OK)
+            return st;
+    }
     if (UNLIKELY(most > TAIL_BLOCK_SIZE))
         return append_straight(w, r, false, e);
     if (UNLIKELY(most > (size_t)(w->end - w->at) || r->time_ns >= w->deadline_ns)) {
@@ -143,7 +177,9 @@ enum status store_snapshot(struct store_writer *w, struct journal_record *snapsh
     must(snapshot->type == JOURNAL_SNAPSHOT);
     if (atomic_load_explicit(&w->failed, memory_order_relaxed))
         return failure(w, e);
-    enum status st = append_straight(w, snapshot, true, e);
+    enum status st = w->options.max_bytes ? within_limit(w, snapshot, journal_payload(snapshot), e) : ST_OK;
+    if (st == ST_OK)
+        st = append_straight(w, snapshot, true, e);
     if (st == ST_OK)
         w->snapshot_time_ns = snapshot->time_ns;
     return st;
@@ -151,35 +187,13 @@ enum status store_snapshot(struct store_writer *w, struct journal_record *snapsh
 
 /* ---- beginning and end ---- */
 
-static const char *const *copy_strings(struct arena *a, const char *const *s, uint32_t n) {
-    const char **copy = ARENA_ARRAY(a, const char *, n);
-    for (uint32_t i = 0; i < n; i++)
-        copy[i] = arena_strndup(a, s[i], strlen(s[i]));
-    return copy;
-}
-
-static void copy_info(struct store_writer *w, const struct store_info *from) {
-    struct arena *a = &w->arena;
-    const char *name = from->module_name ? from->module_name : "",
-               *version = from->aeon_version ? from->aeon_version : "";
-    w->info = *from;
-    w->info.module_name = arena_strndup(a, name, strlen(name));
-    w->info.aeon_version = arena_strndup(a, version, strlen(version));
-    w->info.args = copy_strings(a, from->args, from->nargs);
-    w->info.env = copy_strings(a, from->env, from->nenv);
-    w->info.grants = copy_strings(a, from->grants, from->ngrants);
-    w->info.limit_names = copy_strings(a, from->limit_names, from->nlimits);
-    uint64_t *values = ARENA_ARRAY(a, uint64_t, from->nlimits);
-    for (uint32_t i = 0; i < from->nlimits; i++)
-        values[i] = from->limit_values[i];
-    w->info.limit_values = values;
-}
-
 /* Makes the tail, all of it allocated: a store to the map can then not fail. */
 static int make_tail(struct store_writer *w) {
     struct world *world = w->store->world;
     void *map;
-    w->tail = world->ops->open(world, w->dir, "tail", WORLD_READ | WORLD_WRITE | WORLD_CREATE | WORLD_EXCLUSIVE, 0600);
+    char path[RUN_PATH];
+    w->tail = world->ops->open(world, w->parent, flush_path(w, "tail", path),
+                               WORLD_READ | WORLD_WRITE | WORLD_CREATE | WORLD_EXCLUSIVE, 0600);
     if (w->tail < 0)
         return w->tail;
     int rc = world->ops->lock(world, w->tail, true);
@@ -196,45 +210,52 @@ static int make_tail(struct store_writer *w) {
     if (rc < 0)
         return rc;
     w->map = map;
-    tail_format(w->map, &w->info.id, w->options.sync);
-    if (w->options.sync != STORE_SYNC_NONE)
-        rc = world->ops->sync_map(world, w->map, TAIL_SIZE);
-    return rc < 0 ? rc : 0;
+    tail_format(w->map, &w->run, w->options.sync);
+    return 0;
 }
 
 static void writer_free(struct store_writer *w) {
     struct world *world = w->store->world;
-    if (w->worker)
-        world->ops->worker_free(world, w->worker);
     if (w->segment.fd >= 0)
         world->ops->close(world, w->segment.fd);
     if (w->map)
         (void)world->ops->unmap(world, w->map, TAIL_SIZE);
     if (w->tail >= 0)
         world->ops->close(world, w->tail);
-    if (w->dir >= 0)
-        world->ops->close(world, w->dir);
     journal_encoder_free(w->encoder);
-    journal_encoder_free(w->big_encoder);
-    journal_packer_free(w->packer);
-    mem_free(w->staging);
     mem_free(w->segment.entries);
     mem_free(w->kept);
-    buf_deinit(&w->scratch);
-    arena_deinit(&w->arena);
+    buf_deinit(&w->header);
     free(w);
 }
 
-static struct store_writer *writer_new(struct store *s, const struct store_info *info, const struct store_options *o) {
+static enum status writer_new(struct store *s, const struct store_info *info, const struct store_options *o,
+                              struct store_writer **out, struct err *e) {
+    struct buf header;
+    buf_init(&header, SEGMENT_HEADER_MAX);
+    if (!segment_header_write(&header, &(struct segment_header){.info = *info})) {
+        buf_deinit(&header);
+        return err_set(e, ST_LIMIT,
+                       "the run's arguments, environment and grants are larger than %d MiB: too much for the journal; "
+                       "give the guest less",
+                       SEGMENT_HEADER_MAX >> 20);
+    }
+    if (o->max_bytes && o->max_bytes < header.size + 2 * END_RESERVE) {
+        uint64_t least = header.size + 2 * END_RESERVE;
+        buf_deinit(&header);
+        return err_set(e, ST_LIMIT, "a journal of at most %llu bytes is too small for this run: it takes %llu",
+                       (unsigned long long)o->max_bytes, (unsigned long long)least);
+    }
     struct store_writer *w = aligned_alloc(_Alignof(struct store_writer), sizeof *w);
     must(w);
     memset(w, 0, sizeof *w);
     w->store = s;
-    w->dir = w->tail = w->segment.fd = -1;
-    arena_init(&w->arena);
-    buf_init(&w->scratch, SIZE_MAX / 2);
-    copy_info(w, info);
-    store_id_text(&w->info.id, w->id);
+    w->parent = s->tmp;
+    w->tail = w->segment.fd = -1;
+    w->run = info->id;
+    w->module = info->module;
+    w->header = header;
+    store_id_text(&w->run, w->id);
     w->options = *o;
     if (!w->options.segment_bytes)
         w->options.segment_bytes = DEFAULT_SEGMENT_BYTES;
@@ -246,8 +267,8 @@ static struct store_writer *writer_new(struct store *s, const struct store_info 
         w->options.flush_ns = DEFAULT_FLUSH_NS;
     w->sync_each = o->sync == STORE_SYNC_EACH;
     w->encoder = journal_encoder_new();
-    w->packer = journal_packer_new();
-    return w;
+    *out = w;
+    return ST_OK;
 }
 
 /* Fills a directory in tmp/, and gives it its place when it is a run. */
@@ -255,8 +276,6 @@ static enum status make_run(struct store_writer *w, struct err *e) {
     struct store *s = w->store;
     struct world *world = s->world;
     int rc = world->ops->make_dir(world, s->tmp, w->id, 0, 0700);
-    if (rc == 0)
-        rc = w->dir = store_open_dir(s, s->tmp, w->id);
     if (rc < 0)
         return store_fail(s, e, rc, "make", "/tmp/%s", w->id);
     rc = make_tail(w);
@@ -265,16 +284,16 @@ static enum status make_run(struct store_writer *w, struct err *e) {
     enum status st = flush_segment_new(w, 0, 0, false, e);
     if (st != ST_OK)
         return st;
-    bool durable = w->options.sync != STORE_SYNC_NONE;
-    if (w->sync_each)
-        rc = store_sync_object(s, &w->info.module);
-    if (rc >= 0 && durable)
-        rc = world->ops->sync(world, w->dir, false);
-    if (rc >= 0)
-        rc = world->ops->rename(world, s->tmp, w->id, s->runs, w->id, 0);
-    if (rc >= 0 && durable)
-        rc = world->ops->sync(world, s->runs, false);
-    return rc < 0 ? store_fail(s, e, rc, "make", "/runs/%s", w->id) : ST_OK;
+    rc = world->ops->rename(world, s->tmp, w->id, s->runs, w->id, 0);
+    if (rc < 0)
+        return store_fail(s, e, rc, "make", "/runs/%s", w->id);
+    w->parent = s->runs;
+    if (!w->sync_each) /* otherwise it is the worker's, in a moment */
+        return ST_OK;
+    st = durable_begin(w, e);
+    if (st != ST_OK)
+        (void)store_remove_tree(s, s->runs, w->id);
+    return st;
 }
 
 enum status store_run_new(struct store *s, struct store_info *info, const struct store_options *o,
@@ -289,17 +308,20 @@ enum status store_run_new(struct store *s, struct store_info *info, const struct
         return store_fail(s, e, rc, "read the clock for a run in", "%s", "");
     info->id = id;
     info->started_ns = now;
-    struct store_writer *w = writer_new(s, info, o);
-    enum status st = make_run(w, e);
+    struct store_writer *w;
+    enum status st = writer_new(s, info, o, &w, e);
+    if (st != ST_OK)
+        return st;
+    st = make_run(w, e);
     if (st != ST_OK) {
         (void)store_remove_tree(s, s->tmp, w->id);
         writer_free(w);
         return st;
     }
-    w->object_synced = w->sync_each;
     w->synced_ns = world_now(world, WORLD_MONOTONIC);
     open_block(w);
-    w->worker = world->ops->worker_new(world, flush_run, w, o->sync == STORE_SYNC_INTERVAL ? 1000 : 0);
+    (void)flusher_of(s);
+    flusher_kick(w); /* so that they know each other */
     *out = w;
     return ST_OK;
 }
@@ -308,20 +330,20 @@ enum status store_run_close(struct store_writer *w, struct err *e) {
     struct world *world = w->store->world;
     if (!atomic_load(&w->failed) && w->at > w->data)
         seal_block(w);
-    world->ops->worker_free(world, w->worker);
-    w->worker = NULL;
+    flusher_leave(w);
     enum status st = atomic_load(&w->failed) ? failure(w, e) : ST_OK;
-    if (st == ST_OK && w->segment.fd < 0)
+    if (st == ST_OK && !w->segment.open)
         st = flush_segment_new(w, w->next, w->last_time_ns, false, e);
     if (st == ST_OK)
         st = flush_segment_close(w, SEGMENT_FINAL | (w->ended ? SEGMENT_ENDED : 0), e);
-    int rc = 0;
-    if (st == ST_OK && w->options.sync != STORE_SYNC_NONE && !w->object_synced)
-        rc = store_sync_object(w->store, &w->info.module);
-    if (st == ST_OK && rc == 0)
-        rc = world->ops->remove(world, w->dir, "tail", 0, false);
-    if (rc < 0)
-        st = store_fail(w->store, e, rc, "finish", "/runs/%s", w->id);
+    if (st == ST_OK && w->options.sync != STORE_SYNC_NONE && !w->begun)
+        st = durable_begin(w, e);
+    if (st == ST_OK) {
+        char path[RUN_PATH];
+        int rc = world->ops->remove(world, w->parent, flush_path(w, "tail", path), 0, false);
+        if (rc < 0)
+            st = store_fail(w->store, e, rc, "finish", "/runs/%s", w->id);
+    }
     writer_free(w);
     return st;
 }

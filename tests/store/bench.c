@@ -22,6 +22,11 @@ int bench_setup(void **state) {
     return 0;
 }
 
+void bench_reopen(struct bench *b) {
+    struct err error = ERR_INIT;
+    assert_ok(store_open(b->world, b->path, &b->store, &error));
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
     (void)st, (void)type, (void)ftw;
     return remove(path);
@@ -92,6 +97,7 @@ struct store_id bench_die(struct bench *b, void (*body)(struct bench *b, struct 
     pid_t pid = fork();
     must(pid >= 0);
     if (pid == 0) {
+        bench_reopen(b);
         struct store_writer *w = bench_run_new(b, o, shared);
         body(b, w, arg);
         kill(getpid(), SIGKILL);

@@ -31,6 +31,9 @@ int bench_teardown(void **state);
 #define assert_ok(call) assert_ok_at((call), &error, #call, __FILE__, __LINE__)
 void assert_ok_at(enum status st, struct err *e, const char *what, const char *file, int line);
 
+/* For a child made by fork: threads stay behind, so the store is opened anew. */
+void bench_reopen(struct bench *b);
+
 /* Starts a run with a description that uses every field. */
 struct store_writer *bench_run_new(struct bench *b, const struct store_options *o, struct store_id *id);
 
