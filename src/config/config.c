@@ -115,13 +115,13 @@ enum status config_bool(struct config *c, const struct config_node *v, void *fie
 }
 
 static enum status read_units(struct config *c, const struct config_node *v, const char *wanted,
-                              enum status (*read)(const char *text, uint64_t *out, struct err *e), void *field,
+                              enum status (*parse)(const char *text, uint64_t *out, struct err *e), void *field,
                               struct err *e) {
     struct err why = ERR_INIT;
     enum status s = check_scalar(c, v, wanted, e);
     if (s)
         return s;
-    if (read(v->text, field, &why))
+    if (parse(v->text, field, &why))
         return config_error(c, v, e, "%s", why.text);
     return ST_OK;
 }
@@ -138,23 +138,37 @@ enum status config_duration(struct config *c, const struct config_node *v, void 
     return read_units(c, v, "a duration", units_duration, field, e);
 }
 
-enum status config_texts(struct config *c, const struct config_node *v, void *field, struct err *e) {
-    struct config_texts *out = field, t = {.n = 1};
-    const struct config_node *const *from = &v;
-    if (v->type == CONFIG_LIST) {
-        from = (const struct config_node *const *)v->items;
-        t.n = v->n;
-    } else if (v->type == CONFIG_MAP) {
-        return config_error(c, v, e, "a text or a list of texts was expected here, not a map");
-    }
-    t.items = ARENA_ARRAY(&c->arena, const char *, t.n);
-    for (uint32_t i = 0; i < t.n; i++) {
-        enum status s = config_text(c, from[i], &t.items[i], e);
+enum status config_items(struct config *c, const struct config_node *v, config_read read_one, size_t size, void **items,
+                         uint32_t *n, struct err *e) {
+    bool list = v->type == CONFIG_LIST;
+    uint32_t count = list ? v->n : 1;
+    char *all = arena_alloc(&c->arena, count * size);
+    for (uint32_t i = 0; i < count; i++) {
+        enum status s = read_one(c, list ? v->items[i] : v, all + i * size, e);
         if (s)
             return s;
     }
-    *out = t;
+    *items = all;
+    *n = count;
     return ST_OK;
+}
+
+static enum status read_texts(struct config *c, const struct config_node *v, config_read read_one,
+                              struct config_texts *out, struct err *e) {
+    void *items;
+    uint32_t n;
+    enum status s = config_items(c, v, read_one, sizeof *out->items, &items, &n, e);
+    if (!s)
+        *out = (struct config_texts){items, n};
+    return s;
+}
+
+enum status config_texts(struct config *c, const struct config_node *v, void *field, struct err *e) {
+    return read_texts(c, v, config_text, field, e);
+}
+
+enum status config_paths(struct config *c, const struct config_node *v, void *field, struct err *e) {
+    return read_texts(c, v, config_path, field, e);
 }
 
 enum status config_pairs(struct config *c, const struct config_node *v, void *field, struct err *e) {
@@ -178,4 +192,27 @@ enum status config_pairs(struct config *c, const struct config_node *v, void *fi
     }
     *out = t;
     return ST_OK;
+}
+
+enum status config_path(struct config *c, const struct config_node *v, void *field, struct err *e) {
+    enum status s = check_scalar(c, v, "a path", e);
+    if (s)
+        return s;
+    if (!*v->text)
+        return config_error(c, v, e, "an empty path");
+    *(const char **)field = config_join(c, v->text);
+    return ST_OK;
+}
+
+const char *config_join(struct config *c, const char *path) {
+    const char *slash = strrchr(c->name, '/');
+    while (path[0] == '.' && path[1] == '/' && path[1 + strspn(path + 1, "/")])
+        path += 1 + strspn(path + 1, "/");
+    if (path[0] == '/' || !slash)
+        return path;
+    size_t ndir = (size_t)(slash - c->name) + 1, n = strlen(path) + 1;
+    char *joined = arena_alloc(&c->arena, ndir + n);
+    memcpy(joined, c->name, ndir);
+    memcpy(joined + ndir, path, n);
+    return joined;
 }

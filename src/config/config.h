@@ -68,8 +68,19 @@ struct config_texts {
 };
 enum status config_texts(struct config *c, const struct config_node *v, void *field,
                          struct err *e); /* a text or a list of texts */
+/* A path, relative to the directory of the file, made relative to the working directory: const char * */
+enum status config_path(struct config *c, const struct config_node *v, void *field, struct err *e);
+enum status config_paths(struct config *c, const struct config_node *v, void *field,
+                         struct err *e); /* one or a list of them: struct config_texts */
 /* A map of texts to texts, as K=V. */
 enum status config_pairs(struct config *c, const struct config_node *v, void *field,
                          struct err *e); /* struct config_texts */
+
+/* One value or a list of them, each read by `read_one` into `size` zeroed bytes of a new array of the arena. */
+enum status config_items(struct config *c, const struct config_node *v, config_read read_one, size_t size, void **items,
+                         uint32_t *n, struct err *e);
+
+/* `path` as it is seen from the working directory when it is meant from the file's. */
+const char *config_join(struct config *c, const char *path);
 
 #endif

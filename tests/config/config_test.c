@@ -137,7 +137,7 @@ static void mistakes_have_a_place_and_a_reason(void **state) {
         {"name: x\nwait: soon", ST_INVALID, "a.yaml:2:7: 'soon' is not a duration (such as 250ms, 30s, 5m or 1h)"},
         {"name: x\nargs: [a, [b]]", ST_INVALID, "a.yaml:2:11: a text was expected here, not a list"},
         {"name: x\nargs: [a, ~]", ST_INVALID, "a.yaml:2:11: a text was expected here, and there is nothing"},
-        {"name: x\nargs: {a: b}", ST_INVALID, "a.yaml:2:7: a text or a list of texts was expected here, not a map"},
+        {"name: x\nargs: {a: b}", ST_INVALID, "a.yaml:2:7: a text was expected here, not a map"},
         {"name: x\nenv: [a]", ST_INVALID, "a.yaml:2:6: a map of names and texts was expected here, not a list"},
         {"name: x\nenv: {'a=b': c}", ST_INVALID, "a.yaml:2:7: 'a=b' cannot be a name: one is not empty and has no '='"},
         {"name: x\nenv: {'': c}", ST_INVALID, "a.yaml:2:7: '' cannot be a name: one is not empty and has no '='"},
@@ -223,6 +223,34 @@ static void many_keys_are_compared(void **state) {
     mem_free(text);
 }
 
+static void paths_are_meant_from_the_file(void **state) {
+    static const struct {
+        const char *file, *path, *joined;
+    } cases[] = {
+        {"net.yaml", "data", "data"},
+        {"net.yaml", "./data", "data"},
+        {"net.yaml", "/data", "/data"},
+        {"net.yaml", "../data", "../data"},
+        {"net.yaml", ".", "."},
+        {"net.yaml", "./", "./"},
+        {"net.yaml", ".//", ".//"},
+        {"net.yaml", ".//etc", "etc"},
+        {"conf/net.yaml", "data", "conf/data"},
+        {"conf/net.yaml", "././data", "conf/data"},
+        {"conf/net.yaml", "/data", "/data"},
+        {"conf/net.yaml", "../data", "conf/../data"},
+        {"/etc/net.yaml", ".", "/etc/."},
+        {"/net.yaml", "data", "/data"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config c;
+        assert_int_equal(config_parse(SPAN_STR(""), cases[i].file, &c, NULL), ST_OK);
+        assert_string_equal(config_join(&c, cases[i].path), cases[i].joined);
+        config_deinit(&c);
+    }
+}
+
 static void errors_need_no_one_to_read_them(void **state) {
     struct config c;
     struct server s = {0};
@@ -241,6 +269,7 @@ int main(void) {
         cmocka_unit_test(mistakes_have_a_place_and_a_reason),
         cmocka_unit_test(absurd_documents_are_refused),
         cmocka_unit_test(many_keys_are_compared),
+        cmocka_unit_test(paths_are_meant_from_the_file),
         cmocka_unit_test(errors_need_no_one_to_read_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
