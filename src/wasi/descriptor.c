@@ -81,6 +81,15 @@ static void grow(struct wasi *w) {
     w->cap = cap;
 }
 
+static struct desc *take_slot(struct wasi *w) {
+    while (w->lowest_free < w->cap && w->fds[w->lowest_free].open)
+        w->lowest_free++;
+    if (w->lowest_free == w->cap)
+        grow(w);
+    w->nopen++;
+    return &w->fds[w->lowest_free++];
+}
+
 int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out) {
     struct world_stat st;
     int64_t r = w->nopen < w->max_fds ? OP(w, stat, handle, &st) : -EMFILE;
@@ -88,19 +97,25 @@ int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out) {
         OP(w, close, handle);
         return r;
     }
-    while (w->lowest_free < w->cap && w->fds[w->lowest_free].open)
-        w->lowest_free++;
-    if (w->lowest_free == w->cap)
-        grow(w);
-    struct desc *d = &w->fds[w->lowest_free++];
+    const bool socket = st.type == WORLD_SOCKET_STREAM || st.type == WORLD_SOCKET_DGRAM;
+    struct desc *d = take_slot(w);
     *d = (struct desc){
         .open = true,
+        .id = socket ? ++w->nsockets : 0,
         .waits = st.type != WORLD_REGULAR && st.type != WORLD_DIRECTORY && st.type != WORLD_BLOCK_DEVICE,
         .filetype = wasi_filetype_of(st.type),
         .handle = handle,
         .applicable = wasi_rights_of(st.type),
     };
-    w->nopen++;
+    *out = d;
+    return 0;
+}
+
+int64_t wasi_desc_new_bare(struct wasi *w, uint8_t filetype, struct desc **out) {
+    if (w->nopen >= w->max_fds)
+        return -EMFILE;
+    struct desc *d = take_slot(w);
+    *d = (struct desc){.open = true, .borrowed = true, .filetype = filetype, .handle = -1};
     *out = d;
     return 0;
 }
@@ -112,6 +127,7 @@ uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d) {
 int64_t wasi_desc_close(struct wasi *w, struct desc *d) {
     int64_t r = d->borrowed ? 0 : OP(w, close, d->handle);
     wasi_listing_free(d);
+    wasi_net_free(d);
     mem_free(d->path);
     *d = (struct desc){0};
     uint32_t fd = wasi_desc_number(w, d);

@@ -36,7 +36,14 @@ void wasi_unstable_filestat_fill(struct wasi_unstable_filestat *out, const struc
 static int64_t filestat(struct wasi *w, uint32_t fd, struct world_stat *st) {
     int64_t r;
     struct desc *d = wasi_desc(w, fd, WASI_RIGHT_FD_FILESTAT_GET, &r);
-    return d ? OP(w, stat, d->handle, st) : r;
+    if (!d)
+        return r;
+    if (d->handle < 0)
+        return wasi_net_stat(w, d, st);
+    r = OP(w, stat, d->handle, st);
+    if (r == 0 && d->id) /* sockets have numbers of ours, that can be relied on */
+        st->ino = d->id;
+    return r;
 }
 
 int64_t wasi_fd_filestat_get(struct wasi *w, struct abi_fd_filestat_get *a) {
@@ -91,7 +98,7 @@ static int64_t seek(struct wasi *w, uint32_t fd, int64_t offset, int whence, uin
         d = wasi_desc(w, fd, WASI_RIGHT_FD_TELL, &r);
     if (!d)
         return r;
-    r = OP(w, seek, d->handle, offset, whence);
+    r = d->net ? wasi_net_seek(w, d, offset, whence) : OP(w, seek, d->handle, offset, whence);
     if (r >= 0)
         *out = (uint64_t)r;
     return r;

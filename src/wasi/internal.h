@@ -21,6 +21,7 @@ struct grant {
 };
 
 struct listing;
+struct net_file;
 
 /* An open descriptor. */
 struct desc {
@@ -31,12 +32,14 @@ struct desc {
     uint8_t filetype;
     uint16_t flags;                   /* WASI_FDFLAG_... as the program sees them */
     bool sync_after, sync_data_after; /* flags that the world could not set on an open file */
-    int handle;
-    uint64_t applicable; /* rights that make sense for what is open */
+    int handle;                       /* -1: none, everything is in `net` */
+    uint64_t id;                      /* sockets: by which the program can name it; never given twice */
+    uint64_t applicable;              /* rights that make sense for what is open */
     uint64_t base, inheriting;
     const struct grant *grant; /* that it was reached through; NULL: none */
     char *path;                /* directories: as the program would name it */
     struct listing *listing;   /* directories: a piece of the contents */
+    struct net_file *net;      /* files and directories beneath /net that are not simply a socket; see netfile.c */
 };
 
 struct refusal {
@@ -48,6 +51,7 @@ struct wasi {
     struct world *world;
     struct desc *fds;
     uint32_t cap, nopen, max_fds, lowest_free;
+    uint64_t nsockets; /* ever had */
     struct grant **grants;
     uint32_t ngrants;
     char **args, **env;
@@ -86,6 +90,8 @@ struct desc *wasi_desc(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *e)
 /* A new descriptor for `handle`, with no rights yet. It has the handle from now on; on failure it is closed.
  * -EMFILE, or what the world said. */
 int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out);
+/* One without a handle. -EMFILE. */
+int64_t wasi_desc_new_bare(struct wasi *w, uint8_t filetype, struct desc **out);
 uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d);
 int64_t wasi_desc_close(struct wasi *w, struct desc *d);
 
@@ -108,6 +114,22 @@ int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want);
 
 /* readdir.c */
 void wasi_listing_free(struct desc *d);
+
+/* netfile.c: files and directories beneath /net; results as everywhere. */
+
+/* The directory itself. */
+int64_t wasi_net_root(struct wasi *w, struct desc **out);
+/* path_open of `path` in `dir` with rights that the directory can give. */
+int64_t wasi_net_open(struct wasi *w, const struct desc *dir, const char *path, struct abi_path_open *a);
+int64_t wasi_net_stat_at(struct wasi *w, const struct desc *dir, const char *path, struct world_stat *out);
+int64_t wasi_net_stat(struct wasi *w, const struct desc *d, struct world_stat *out);
+int64_t wasi_net_list(struct wasi *w, const struct desc *d, uint64_t cookie,
+                      bool (*each)(void *, const struct world_dirent *), void *arg);
+int64_t wasi_net_read(struct wasi *w, struct desc *d, const struct abi_iovs *to);
+int64_t wasi_net_pread(struct wasi *w, struct desc *d, const struct abi_iovs *to, uint64_t offset);
+int64_t wasi_net_write(struct wasi *w, struct desc *d, const struct abi_iovs *from);
+int64_t wasi_net_seek(struct wasi *w, struct desc *d, int64_t offset, int whence);
+void wasi_net_free(struct desc *d);
 
 /* file.c */
 void wasi_filestat_fill(struct wasi_filestat *out, const struct world_stat *st);

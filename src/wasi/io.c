@@ -10,7 +10,7 @@ int64_t wasi_fd_read(struct wasi *w, struct abi_fd_read *a) {
     if (UNLIKELY(!d))
         return wasi_answer(r);
     for (;;) {
-        r = OP(w, readv, d->handle, a->iovs.iov, (int)a->iovs.n);
+        r = UNLIKELY(d->net) ? wasi_net_read(w, d, &a->iovs) : OP(w, readv, d->handle, a->iovs.iov, (int)a->iovs.n);
         if (LIKELY(r >= 0))
             break;
         if (r == -EAGAIN && !(d->flags & WASI_FDFLAG_NONBLOCK))
@@ -29,7 +29,8 @@ int64_t wasi_fd_pread(struct wasi *w, struct abi_fd_pread *a) {
     if (!d)
         return wasi_answer(r);
     do
-        r = OP(w, preadv, d->handle, a->iovs.iov, (int)a->iovs.n, a->offset);
+        r = d->net ? wasi_net_pread(w, d, &a->iovs, a->offset)
+                   : OP(w, preadv, d->handle, a->iovs.iov, (int)a->iovs.n, a->offset);
     while (r == -EINTR);
     if (r < 0)
         return wasi_answer(r);
@@ -84,8 +85,8 @@ int64_t wasi_fd_write(struct wasi *w, struct abi_fd_write *a) {
     struct desc *d = wasi_desc(w, a->fd, WASI_RIGHT_FD_WRITE, &r);
     if (UNLIKELY(!d))
         return wasi_answer(r);
-    r = OP(w, writev, d->handle, a->iovs.iov, (int)a->iovs.n);
-    if (UNLIKELY(r == -EINTR || (d->waits && r < (int64_t)a->iovs.size)))
+    r = UNLIKELY(d->net) ? wasi_net_write(w, d, &a->iovs) : OP(w, writev, d->handle, a->iovs.iov, (int)a->iovs.n);
+    if (UNLIKELY(!d->net && (r == -EINTR || (d->waits && r < (int64_t)a->iovs.size))))
         r = write_rest(w, d, &a->iovs, r, w->world->ops->writev);
     if (UNLIKELY(r < 0))
         return wasi_answer(r);

@@ -32,6 +32,8 @@ static int64_t take(struct wasi *w, struct target *t, uint32_t fd, uint64_t righ
 static int64_t take_to_change(struct wasi *w, struct target *t, uint32_t fd, uint64_t rights, struct abi_mem path,
                               const char *call) {
     int64_t r = take(w, t, fd, rights, path);
+    if (!r && t->dir->net)
+        return -EROFS; /* nothing is ever made there */
     return r ? r : wasi_check_writable(w, t->dir, call, t->path.text);
 }
 
@@ -53,6 +55,8 @@ static int64_t path_stat(struct wasi *w, uint32_t fd, uint32_t flags, struct abi
     int64_t how = lookup(flags), r = take(w, &t, fd, R(PATH_FILESTAT_GET), path);
     if (r || how < 0)
         return r ? r : how;
+    if (t.dir->net)
+        return wasi_net_stat_at(w, t.dir, t.path.text, st);
     return refused(w, &t, "path_filestat_get", OP(w, stat_at, t.dir->handle, t.path.text, (uint32_t)how, st));
 }
 
@@ -147,6 +151,8 @@ int64_t wasi_path_open(struct wasi *w, struct abi_path_open *a) {
         return wasi_answer(r);
     if (passed & ~t.dir->inheriting)
         return WASI_ENOTCAPABLE;
+    if (t.dir->net)
+        return wasi_answer(wasi_net_open(w, t.dir, t.path.text, a));
     uint32_t flags = open_flags(a, how);
     if (to_create_is_to_open(w, &t, flags, how))
         flags &= ~(uint32_t)WORLD_CREATE;
@@ -252,6 +258,11 @@ int64_t wasi_path_readlink(struct wasi *w, struct abi_path_readlink *a) {
     int64_t r = take(w, &t, a->fd, R(PATH_READLINK), a->path);
     if (r)
         return wasi_answer(r);
+    if (t.dir->net) { /* no links there */
+        struct world_stat st;
+        r = wasi_net_stat_at(w, t.dir, t.path.text, &st);
+        return wasi_answer(r ? r : -EINVAL);
+    }
     char none; /* room for nothing is no error here */
     char *out = a->buf.size ? (char *)a->buf.data : &none;
     r = OP(w, read_link, t.dir->handle, t.path.text, WORLD_BENEATH, out, a->buf.size ? a->buf.size : 1);

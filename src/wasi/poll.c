@@ -35,6 +35,7 @@ struct subscription {
     uint64_t userdata;
     uint8_t type;
     uint16_t error;       /* known before waiting */
+    bool ready;           /* likewise: what never has to be waited for */
     uint64_t deadline_ns; /* clocks: on the monotonic clock */
     int poll;             /* files: index among the polls */
 };
@@ -69,6 +70,9 @@ static void file_poll(struct wasi *w, uint32_t fd, struct subscription *s, struc
         s->error = wasi_errno_of(r);
         return;
     }
+    s->ready = d->handle < 0;
+    if (s->ready)
+        return;
     s->poll = *npolls;
     polls[(*npolls)++] = (struct world_poll){.fd = d->handle, .want = read ? WORLD_READABLE : WORLD_WRITABLE};
 }
@@ -84,7 +88,7 @@ static uint32_t gather(struct wasi *w, const struct subscription *subs, uint32_t
         if (!s->error && s->type == WASI_EVENT_CLOCK) {
             if (now < s->deadline_ns)
                 continue;
-        } else if (!s->error) {
+        } else if (!s->error && !s->ready) {
             const struct world_poll *p = &polls[s->poll];
             if (!p->got)
                 continue;
@@ -101,7 +105,9 @@ static int64_t wait_and_gather(struct wasi *w, const struct subscription *subs, 
                                int npolls, struct abi_mem *out, uint32_t *nevents) {
     uint64_t deadline = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t d = subs[i].error ? 0 : subs[i].type == WASI_EVENT_CLOCK ? subs[i].deadline_ns : UINT64_MAX;
+        uint64_t d = subs[i].error || subs[i].ready     ? 0
+                     : subs[i].type == WASI_EVENT_CLOCK ? subs[i].deadline_ns
+                                                        : UINT64_MAX;
         deadline = d < deadline ? d : deadline;
     }
     int64_t r = wasi_wait(w, polls, npolls, deadline);

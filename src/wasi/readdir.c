@@ -62,7 +62,7 @@ static int64_t fill(struct wasi *w, struct desc *d, uint64_t cookie) {
     l->n = l->used = l->hint = 0;
     l->end = cookie;
     l->complete = true;
-    int r = OP(w, read_dir, d->handle, cookie, add_entry, l);
+    int64_t r = d->net ? wasi_net_list(w, d, cookie, add_entry, l) : OP(w, read_dir, d->handle, cookie, add_entry, l);
     if (r < 0)
         wasi_listing_free(d);
     return r;

@@ -93,12 +93,8 @@ static enum status check_guest_path(const char *label, const char *guest, struct
                    *guest ? "too long" : "empty");
 }
 
-/* `handle` becomes a descriptor of the program's, seen as `guest`. */
-static int64_t add_grant(struct wasi *w, int handle, const char *guest, bool writable, struct grant **out) {
-    struct desc *d;
-    int64_t r = wasi_desc_new(w, handle, &d);
-    if (r < 0)
-        return r;
+/* `d` is a directory given to the program, seen as `guest`. */
+static struct grant *grant_of(struct wasi *w, struct desc *d, const char *guest, bool writable) {
     struct grant *g = mem_zalloc(sizeof *g);
     g->guest = mem_strdup(guest);
     g->writable = writable;
@@ -107,9 +103,18 @@ static int64_t add_grant(struct wasi *w, int handle, const char *guest, bool wri
     d->preopened = true;
     d->grant = g;
     d->path = mem_strdup(guest);
+    return g;
+}
+
+/* `handle` becomes a descriptor of the program's, seen as `guest`. */
+static int64_t add_grant(struct wasi *w, int handle, const char *guest, bool writable, struct grant **out) {
+    struct desc *d;
+    int64_t r = wasi_desc_new(w, handle, &d);
+    if (r < 0)
+        return r;
+    *out = grant_of(w, d, guest, writable);
     d->base = d->applicable;
     d->inheriting = d->applicable | wasi_rights_of(WORLD_REGULAR);
-    *out = g;
     return 0;
 }
 
@@ -145,6 +150,15 @@ enum status wasi_add_dir(struct wasi *w, const char *host, const char *guest, bo
     g->label = mem_strdup(buf_cstr(&label));
     g->can_be_writable = true;
     buf_deinit(&label);
+    return ST_OK;
+}
+
+enum status wasi_add_net(struct wasi *w, struct err *e) {
+    struct desc *d;
+    int64_t r = wasi_net_root(w, &d);
+    if (r < 0)
+        return grant_failed(e, "/net", r);
+    grant_of(w, d, "/net", false)->label = mem_strdup("the network");
     return ST_OK;
 }
 

@@ -27,6 +27,9 @@ NODISCARD enum status wasi_add_dir(struct wasi *w, const char *host, const char 
  * `label` is how messages call it: "--overlay ./base:/". */
 NODISCARD enum status wasi_add_dir_handle(struct wasi *w, int handle, const char *label, const char *guest,
                                           bool writable, struct err *e);
+/* The network as files: the directory /net, see docs/net-files.md. What may be reached is for the world to say.
+ * ST_LIMIT. */
+NODISCARD enum status wasi_add_net(struct wasi *w, struct err *e);
 /* A socket of the world's, which the program then owns: a listener may accept, another one send and receive. */
 NODISCARD enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct err *e);
 void wasi_set_args(struct wasi *w, uint32_t n, const char *const *args);
