@@ -258,7 +258,7 @@ void jump_to(struct translator *t, struct ctl *c, uint32_t insn) {
         jump_fixup(t, &c->fixups, insn);
 }
 
-void bind(struct translator *t, uint32_t list) {
+void bind_fixups(struct translator *t, uint32_t list) {
     if (!list)
         return;
     for (uint32_t i = list; i; i = t->fixups[i - 1].next) {

@@ -959,7 +959,7 @@ static void op_br_if(struct translator *t, uint32_t depth) {
         emit(t, I_BR, 0, 0, 0, 0);
         jump_to(t, c, insn);
     }
-    bind(t, over);
+    bind_fixups(t, over);
 }
 
 static void op_br_table(struct translator *t) {
@@ -989,7 +989,7 @@ static void op_br_table(struct translator *t) {
         struct ctl *c = &t->ctls[t->nctls - 1 - read_u32(t)];
         if (!stubs[i])
             continue;
-        bind(t, stubs[i]);
+        bind_fixups(t, stubs[i]);
         if (c->kind == CTL_FUNC) {
             emit_return(t);
         } else {
@@ -1049,7 +1049,7 @@ static void op_else(struct translator *t) {
     push_types(t, c->params, c->nparams);
     t->settled = t->nvals;
     t->dead = false;
-    bind(t, c->else_fixups);
+    bind_fixups(t, c->else_fixups);
     c->else_fixups = 0;
     c->kind = CTL_ELSE;
     observe(t, PLACE_LABEL, here(t));
@@ -1073,8 +1073,8 @@ static void op_end(struct translator *t) {
         t->settled = t->nvals;
         t->dead = false;
         uint32_t fixups = c->fixups, otherwise = c->else_fixups;
-        bind(t, fixups);
-        bind(t, otherwise); /* if without else: parameters are the results */
+        bind_fixups(t, fixups);
+        bind_fixups(t, otherwise); /* if without else: parameters are the results */
         t->nctls--;
         observe(t, PLACE_LABEL, here(t));
         return;

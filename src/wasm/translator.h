@@ -137,7 +137,7 @@ void settle_local(struct translator *t, uint32_t local);
 void jump_to(struct translator *t, struct ctl *c, uint32_t insn);
 void jump_fixup(struct translator *t, uint32_t *list, uint32_t insn);
 /* The place of a list of jumps: here. */
-void bind(struct translator *t, uint32_t list);
+void bind_fixups(struct translator *t, uint32_t list);
 
 void *grow_array(void *p, uint32_t *cap, uint32_t need, size_t elem);
 
