@@ -70,6 +70,7 @@ const char *run_outcome_words(uint64_t kind, uint64_t value, char out[OUTCOME_MA
     case GUEST_TIMED_OUT:
         snprintf(out, OUTCOME_MAX, "out of time after %s", human_duration(value * 1000000, human));
         break;
+    case GUEST_JOURNAL_FULL: snprintf(out, OUTCOME_MAX, "journal full at %s", human_size(value, human)); break;
     case GUEST_INTERRUPTED: snprintf(out, OUTCOME_MAX, "stopped by %s", signal_name(value, human)); break;
     default: snprintf(out, OUTCOME_MAX, "outcome %llu", (unsigned long long)kind); break;
     }

@@ -27,11 +27,13 @@ struct edge_library {
     void *ctx;         /* handed to them */
 };
 
-/* Where records go (the members of a store_writer, or a test's own). `snapshot` and `wants_snapshot` may be NULL. */
+/* Where records go (the members of a store_writer, or a test's own). `snapshot`, `wants_snapshot` and `full` may be
+ * NULL. A guest whose sink is full is ended before its next call. */
 struct edge_sink {
     enum status (*append)(void *ctx, struct journal_record *r, struct err *e);
     bool (*wants_snapshot)(void *ctx);
     enum status (*snapshot)(void *ctx, struct journal_record *r, struct err *e);
+    bool (*full)(void *ctx);
     void *ctx;
 };
 

@@ -4,7 +4,6 @@
 #include "guest/show.h"
 
 enum {
-    WATCH_MS = 5, /* how often the deadline is looked at */
     BACKTRACE_FRAMES = 32,
     WORDS_MAX = 1 << 16,
     STOP_SHIFT = 56,
@@ -17,12 +16,48 @@ const char *guest_outcome_text(enum guest_outcome o) {
     case GUEST_OUT_OF_FUEL: return "out of fuel";
     case GUEST_TIMED_OUT: return "out of time";
     case GUEST_INTERRUPTED: return "interrupted";
+    case GUEST_JOURNAL_FULL: return "journal full";
     case GUEST_STOPPED: return "stopped";
     case GUEST_PARKED: return "parked";
     case GUEST_UNFINISHED: return "unfinished";
     case GUEST_FAILED: return "failed";
     }
     return "?";
+}
+
+/* ---- while it computes ------------------------------------------------------------------------------------------- */
+
+/* Who has used `ticks` must be running since ticks/fuel_per_second. */
+static void hold_up(struct guest *g, uint64_t ticks) {
+    struct world *w = g->edge->world;
+    uint64_t due = g->begun_ns + (uint64_t)((double)ticks * 1e9 / (double)g->fuel_per_second);
+    uint64_t from = world_now(w, WORLD_MONOTONIC), now = from;
+    while (now < due && !guest_stopping(g)) {
+        uint64_t until = due < g->deadline_ns ? due : g->deadline_ns;
+        w->ops->wait(w, NULL, 0, until);
+        now = world_now(w, WORLD_MONOTONIC);
+    }
+    g->held_ns += now - from;
+}
+
+static void slice(void *ctx, uint64_t ticks) {
+    struct guest *g = ctx;
+    if (g->edge->mode == EDGE_REPLAY)
+        return;
+    if (g->fuel_per_second)
+        hold_up(g, ticks);
+    if (g->slice)
+        g->slice(g->slice_ctx);
+    guest_stopping(g);
+}
+
+void guest_set_slice(struct guest *g, void (*fn)(void *), void *ctx) {
+    g->slice = fn;
+    g->slice_ctx = ctx;
+}
+
+uint64_t guest_held_ns(const struct guest *g) {
+    return g->held_ns;
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -61,6 +96,9 @@ enum status guest_new(const struct wasm_module *module, const struct guest_limit
     g->module = module;
     g->fuel_ticks = limits->fuel_ticks;
     g->time_ms = limits->time_ms;
+    g->fuel_per_second = limits->fuel_per_second;
+    g->journal_bytes = limits->journal_bytes;
+    g->deadline_ns = UINT64_MAX;
     buf_init(&g->words, WORDS_MAX);
     g->store = wasm_store_new(&limits->wasm);
     g->edge = edge_new(edge);
@@ -76,20 +114,14 @@ enum status guest_new(const struct wasm_module *module, const struct guest_limit
     }
     edge_attach(g->edge, g->instance);
     g->exec = wasm_exec_new(g->store);
+    wasm_set_slice(g->exec, slice, g);
     *out = g;
     return ST_OK;
-}
-
-static void end_watch(struct guest *g) {
-    if (g->watch)
-        g->edge->world->ops->worker_free(g->edge->world, g->watch);
-    g->watch = NULL;
 }
 
 void guest_free(struct guest *g) {
     if (!g)
         return;
-    end_watch(g);
     if (g->exec)
         wasm_exec_free(g->exec);
     wasm_store_free(g->store);
@@ -106,17 +138,10 @@ void guest_stop(struct guest *g, enum guest_outcome why, uint64_t value) {
     wasm_interrupt(g->exec);
 }
 
-bool guest_stopping(const struct guest *g) {
+bool guest_stopping(struct guest *g) {
+    if (g->deadline_ns != UINT64_MAX && world_now(g->edge->world, WORLD_MONOTONIC) >= g->deadline_ns)
+        guest_stop(g, GUEST_TIMED_OUT, g->time_ms);
     return atomic_load_explicit(&g->stop, memory_order_relaxed) != 0;
-}
-
-static void watch(void *arg) {
-    struct guest *g = arg;
-    struct world *w = g->edge->world;
-    if (world_now(w, WORLD_MONOTONIC) < g->deadline_ns || guest_stopping(g))
-        return;
-    guest_stop(g, GUEST_TIMED_OUT, g->time_ms);
-    w->ops->wake(w);
 }
 
 /* The run's time begins when the guest does. */
@@ -125,13 +150,16 @@ static void begin(struct guest *g) {
     if (g->begun || !w)
         return;
     g->begun = true;
-    uint64_t now = world_now(w, WORLD_MONOTONIC);
+    g->begun_ns = world_now(w, WORLD_MONOTONIC);
     if (!g->edge->started_ns)
-        g->edge->started_ns = now; /* unless a NOTE came before */
-    if (g->time_ms == 0 || g->edge->mode == EDGE_REPLAY)
-        return;
-    g->deadline_ns = now + g->time_ms * 1000000;
-    g->watch = w->ops->worker_new(w, watch, g, WATCH_MS);
+        g->edge->started_ns = g->begun_ns; /* unless a NOTE came before */
+    if (g->time_ms != 0 && g->edge->mode != EDGE_REPLAY)
+        g->deadline_ns = g->begun_ns + g->time_ms * 1000000;
+}
+
+uint64_t guest_deadline(struct guest *g) {
+    begin(g);
+    return g->deadline_ns;
 }
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
@@ -158,7 +186,6 @@ static void put_backtrace(struct guest *g) {
 /* Our own failure. The edge keeps the first cause. */
 static enum guest_outcome fail(struct guest *g, struct err *e) {
     g->over = true;
-    end_watch(g);
     err_set(e, g->edge->err.status, "%s", g->edge->err.text);
     return GUEST_FAILED;
 }
@@ -217,7 +244,6 @@ static enum guest_outcome compare_end(struct guest *g, enum guest_outcome kind, 
 static enum guest_outcome finish(struct guest *g, enum guest_outcome kind, uint64_t value, uint64_t *value_out,
                                  struct err *e) {
     g->over = true;
-    end_watch(g);
     if (kind == GUEST_TRAPPED)
         put_backtrace(g);
     *value_out = value;
@@ -283,8 +309,8 @@ static bool ended_here(struct guest *g, enum guest_outcome *kind, uint64_t *valu
     uint64_t clock = wasm_clock(g->exec);
     if (clock < g->edge->last_clock)
         clock = g->edge->last_clock;
-    if (!r || r->type != JOURNAL_END || r->nvals != 2 || r->clock != clock ||
-        (r->vals[0] != GUEST_TIMED_OUT && r->vals[0] != GUEST_INTERRUPTED && r->vals[0] != GUEST_OUT_OF_FUEL))
+    if (!r || r->type != JOURNAL_END || r->nvals != 2 || r->clock != clock || r->vals[0] < GUEST_OUT_OF_FUEL ||
+        r->vals[0] > GUEST_JOURNAL_FULL)
         return false;
     *kind = (enum guest_outcome)r->vals[0];
     *value = r->vals[1];
@@ -340,6 +366,8 @@ enum guest_outcome guest_run(struct guest *g, uint64_t until_ticks, uint64_t *va
                     return fail(g, e);
                 break;
             }
+            if (g->edge->full)
+                return finish(g, GUEST_JOURNAL_FULL, g->journal_bytes, value, e);
             if (replay)
                 return replay_halted(g, GUEST_PARKED, value, e);
             if (guest_stopping(g))

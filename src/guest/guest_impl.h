@@ -21,8 +21,11 @@ struct guest {
     bool begun, over;
 
     uint64_t fuel_ticks, time_ms, deadline_ns;
-    struct world_worker *watch; /* looks at the deadline */
-    _Atomic uint64_t stop;      /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
+    uint64_t fuel_per_second, journal_bytes;
+    uint64_t begun_ns, held_ns;
+    void (*slice)(void *);
+    void *slice_ctx;
+    _Atomic uint64_t stop; /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
 
     struct buf words;
 };

@@ -52,6 +52,7 @@ struct edge {
     uint64_t snapshot_asked;        /* position + 1 at which a snapshot was last asked for */
     bool pending;                   /* the CALL of the call under way is in the journal */
     bool snapshot_due;              /* the edge parked the guest so that a snapshot can be taken or compared */
+    bool full;                      /* the edge parked the guest because its sink is full */
     bool ended;                     /* replay: there are no more records */
     bool failed;                    /* err says why */
     struct err err;

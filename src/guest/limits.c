@@ -7,7 +7,11 @@
     X(stack_slots,  wasm.max_stack_slots) \
     X(frames,       wasm.max_frames) \
     X(fuel_ticks,   fuel_ticks) \
-    X(time_ms,      time_ms)
+    X(time_ms,      time_ms) \
+    X(fuel_per_second, fuel_per_second) \
+    X(journal_bytes, journal_bytes) \
+    X(handles,      handles) \
+    X(bandwidth,    bandwidth)
 // clang-format on
 
 #define X(name, member) LIMIT_##name,

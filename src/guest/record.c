@@ -36,6 +36,10 @@ enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots) {
 
     if (!e->pending && snapshot_wanted(e))
         return WASM_HOST_PARK;
+    if (!e->pending && UNLIKELY(e->sink.full && e->sink.full(e->sink.ctx))) {
+        e->full = true;
+        return WASM_HOST_PARK;
+    }
     int64_t answer = marshal_open(b, &p, slots);
     if (!e->pending) {
         r->type = JOURNAL_CALL;

@@ -190,6 +190,7 @@ static void show_end(struct abi_text *t, const struct journal_record *r) {
         break;
     case GUEST_OUT_OF_FUEL: buf_print(t->out, "out of fuel after %llu ticks", v); break;
     case GUEST_TIMED_OUT: buf_print(t->out, "out of time after %llu ms", v); break;
+    case GUEST_JOURNAL_FULL: buf_print(t->out, "journal full at %llu bytes", v); break;
     case GUEST_INTERRUPTED: buf_print(t->out, "interrupted by signal %llu", v); break;
     default: buf_print(t->out, "ended as %llu with %llu", (unsigned long long)r->vals[0], v); break;
     }

@@ -19,7 +19,7 @@ static enum status next(void *ctx, struct journal_record *out, struct err *e) {
 }
 
 struct edge_sink edge_sink_to_store(struct store_writer *w) {
-    return (struct edge_sink){append, wants_snapshot, snapshot, w};
+    return (struct edge_sink){append, wants_snapshot, snapshot, NULL, w};
 }
 
 struct edge_source edge_source_from_store(struct store_reader *r) {

@@ -63,6 +63,7 @@ int node_exit_status(enum guest_outcome outcome, uint64_t value) {
     case GUEST_TRAPPED: return SIGNALLED + SIGABRT;
     case GUEST_OUT_OF_FUEL: return SIGNALLED + SIGXCPU;
     case GUEST_TIMED_OUT: return SIGNALLED + SIGALRM;
+    case GUEST_JOURNAL_FULL: return SIGNALLED + SIGXFSZ;
     case GUEST_INTERRUPTED: return SIGNALLED + (int)(value & 0x7f);
     case GUEST_UNFINISHED: return SIGNALLED + SIGKILL;
     default: must(!"an outcome that ends a guest"); return 0;

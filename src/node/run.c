@@ -81,7 +81,7 @@ static enum status link_guest(struct running *g, struct err *e) {
         .libraries = g->libraries,
         .nlibraries = WASI_NLIBRARIES,
         .world = node_world(g->node),
-        .sink = {sink_append, sink_wants_snapshot, sink_snapshot, g},
+        .sink = {sink_append, sink_wants_snapshot, sink_snapshot, NULL, g},
     };
     enum status s = guest_new(g->module, &g->run->limits, &edge, &g->guest, e);
     return s ? err_wrap(e, s, "%s cannot run", g->run->module) : ST_OK;

@@ -65,6 +65,7 @@ struct wasm_memory {
     uint64_t reserved; /* bytes of address space from data on */
     struct wasm_limits limits;
     uint64_t max_bytes;
+    uint64_t refused_bytes; /* largest size asked for in vain */
 };
 
 struct wasm_table {
@@ -169,6 +170,8 @@ struct wasm_exec {
     const struct wasm_func *host; /* being called */
     struct wasm_func *callee;     /* of wasm_call */
     uint32_t interrupt;           /* atomic */
+    void (*slice)(void *ctx, uint64_t ticks);
+    void *slice_ctx;
 
     struct wasm_store *store;
     struct frame *frames;

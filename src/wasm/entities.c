@@ -175,12 +175,18 @@ uint64_t wasm_memory_size(const struct wasm_memory *m) {
 
 int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages) {
     uint64_t more = (uint64_t)delta_pages * WASM_PAGE_SIZE, old = m->size;
-    if (more > m->max_bytes - old)
+    if (more > m->max_bytes - old) {
+        m->refused_bytes = old + more > m->refused_bytes ? old + more : m->refused_bytes;
         return -1;
+    }
     if (more && mprotect(m->data + old, more, PROT_READ | PROT_WRITE) != 0)
         must(!"memory within its reservation"); /* growing is decided by limits, not by luck */
     m->size = old + more;
     return (int64_t)(old / WASM_PAGE_SIZE);
+}
+
+uint64_t wasm_memory_refused(const struct wasm_memory *m) {
+    return m->refused_bytes;
 }
 
 /* ---- tables

@@ -41,6 +41,11 @@ void wasm_interrupt(struct wasm_exec *x) {
     __atomic_store_n(&x->interrupt, 1, __ATOMIC_RELEASE);
 }
 
+void wasm_set_slice(struct wasm_exec *x, void (*fn)(void *, uint64_t), void *ctx) {
+    x->slice = fn;
+    x->slice_ctx = ctx;
+}
+
 static bool take_interrupt(struct wasm_exec *x) {
     return __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED) && __atomic_exchange_n(&x->interrupt, 0, __ATOMIC_ACQUIRE);
 }
@@ -163,6 +168,8 @@ bool slow_fuel(struct wasm_exec *x) {
     if (x->exact) /* fuel is exact: below zero only by a bulk operation's refund, noticed at the next check */
         return true;
     uint64_t low = clock_with(x, 0); /* the clock less P */
+    if (x->slice)
+        x->slice(x->slice_ctx, low);
     bool interrupted = __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED);
     if (!interrupted && x->until - low > 2 * EXEC_MARGIN(x->store)) {
         fuel_for_fused(x, low, 0);

@@ -187,6 +187,8 @@ struct wasm_memory *wasm_instance_memory(struct wasm_instance *i);
 const struct wasm_functype *wasm_func_type(const struct wasm_func *f);
 struct wasm_externtype wasm_extern_type(struct wasm_extern x);
 
+/* The largest size in bytes that growth beyond max_memory_bytes would have come to; 0: it was never tried. */
+uint64_t wasm_memory_refused(const struct wasm_memory *m);
 /* The bytes move only at growth, and host functions see the current ones. Size in bytes. */
 uint8_t *wasm_memory_data(struct wasm_memory *m);
 uint64_t wasm_memory_size(const struct wasm_memory *m);
@@ -260,6 +262,10 @@ void wasm_results(const struct wasm_exec *x, union wasm_value *out);
 /* Asks a running wasm_run to return WASM_INTERRUPTED soon (well under 10 ms, also inside bulk operations). Sticky until
  * taken. Async-signal-safe; any thread. */
 void wasm_interrupt(struct wasm_exec *x);
+
+/* `fn` is called between two operators, about every half million ticks that pass without leaving wasm_run; it may take
+ * its time and may call wasm_interrupt, and must not touch `x` otherwise. `ticks`: the clock, less some thousand. */
+void wasm_set_slice(struct wasm_exec *x, void (*fn)(void *ctx, uint64_t ticks), void *ctx);
 
 /* Gives up whatever is under way. */
 void wasm_reset(struct wasm_exec *x);

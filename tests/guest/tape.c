@@ -59,7 +59,7 @@ static enum status next(void *ctx, struct journal_record *out, struct err *e) {
 }
 
 struct edge_sink tape_sink(struct tape *t) {
-    return (struct edge_sink){append, wants_snapshot, snapshot, t};
+    return (struct edge_sink){append, wants_snapshot, snapshot, NULL, t};
 }
 
 struct edge_source tape_source(struct tape *t, uint32_t from) {
