@@ -52,6 +52,7 @@ struct world_stat {
     uint64_t dev, ino, nlink, size;
     uint64_t atim, mtim, ctim;
     enum world_filetype type;
+    uint32_t mode; /* permission bits, as open and make_dir take them */
 };
 
 enum { /* open flags */

@@ -41,6 +41,17 @@ void os_access_set(struct os *os, int fd, uint8_t access) {
         atomic_store_explicit(&os->access[fd], access, memory_order_relaxed);
 }
 
+int os_handle(struct os *os, int fd, uint8_t access) {
+    if (fd < 0)
+        return -errno;
+    if (fd >= ACCESS_FDS) {
+        close(fd);
+        return -EMFILE;
+    }
+    os_access_set(os, fd, access);
+    return fd;
+}
+
 static bool lingers(int fd) {
     struct linger l = {0};
     socklen_t size = sizeof l;
@@ -64,7 +75,9 @@ static uint8_t access_look(struct os *os, int fd) {
         a = ACCESS_TTY;
     if (S_ISSOCK(st.st_mode) && lingers(fd))
         a |= ACCESS_LINGERS;
-    os_access_set(os, fd, a);
+    uint8_t unknown = ACCESS_UNKNOWN;
+    if ((unsigned)fd < ACCESS_FDS && !atomic_compare_exchange_strong(&os->access[fd], &unknown, a))
+        return unknown; /* another thread was faster */
     return a;
 }
 
@@ -187,6 +200,8 @@ int os_close(struct world *w, int fd) {
         return -EPERM;
     /* Before the number can be given to somebody else. */
     uint8_t access = (unsigned)fd < ACCESS_FDS ? os_of(w)->access[fd] : os_access(os_of(w), fd);
+    if (access & ACCESS_WATCHED)
+        os_loop_close(os_of(w), fd);
     os_access_set(os_of(w), fd, ACCESS_UNKNOWN);
     if (access & ACCESS_LINGERS)
         os_socket_no_linger(fd);
@@ -195,10 +210,10 @@ int os_close(struct world *w, int fd) {
 }
 
 int os_dup(struct world *w, int fd) {
-    int to = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (to < 0)
-        return -errno;
-    os_access_set(os_of(w), to, os_access(os_of(w), fd) & ACCESS_LINGERS ? os_access(os_of(w), fd) : ACCESS_UNKNOWN);
+    int to = os_handle(os_of(w), fcntl(fd, F_DUPFD_CLOEXEC, 3), ACCESS_UNKNOWN);
+    uint8_t access = to < 0 ? 0 : os_access(os_of(w), fd) & ~ACCESS_WATCHED;
+    if (access & ACCESS_LINGERS)
+        os_access_set(os_of(w), to, access);
     return to;
 }
 
@@ -260,6 +275,7 @@ void os_stat_fill(struct world_stat *out, const struct stat *st) {
         .mtim = nanoseconds(&st->st_mtim),
         .ctim = nanoseconds(&st->st_ctim),
         .type = os_filetype(st->st_mode),
+        .mode = st->st_mode & 07777,
     };
 }
 
