@@ -18,15 +18,17 @@ enum { AS_BLOCK, AS_FRAME, AS_RUN, KINDS = 4, REPAIR = 0x80, ALIVE = 0x40, NO_TA
 
 /* What decodes must, encoded again, decode to the same. */
 static void try_block(struct span in) {
-    enum { MOST = 4096 }; /* bytes of records, beside the last */
+    enum { MOST = 4096, ROOM = 4 << 20 }; /* bytes of records, beside the last, before and after */
     struct journal_decoder *dec = journal_decoder_new(), *again = journal_decoder_new();
     struct journal_encoder *enc = journal_encoder_new();
-    uint8_t *out = mem_alloc(in.size + (MOST + 1) * JOURNAL_HEAD_MAX), *end = out;
+    uint8_t *out = mem_alloc(ROOM), *end = out;
     struct journal_record a, b;
     size_t pos = 0, was = 0, back = 0;
     while (journal_decode(dec, in, &pos, &a, NULL) == ST_OK && was < MOST) {
         must(pos > was && pos <= in.size);
         was = pos;
+        if (JOURNAL_HEAD_MAX + journal_payload(&a) > (size_t)(out + ROOM - end))
+            break; /* records that repeat long ones are short */
         end = journal_encode(enc, end, &a);
         must(journal_decode(again, SPAN(out, (size_t)(end - out)), &back, &b, NULL) == ST_OK);
         must(back == (size_t)(end - out) && a.number == b.number && a.time_ns == b.time_ns && a.clock == b.clock);

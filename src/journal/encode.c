@@ -12,17 +12,29 @@ struct journal_encoder {
     uint16_t slot[SLOTS]; /* context + 1, or 0 */
 };
 
-/* The longest head: tag, context byte or definition, time, mask, guest and clock, vals, sizes. */
-_Static_assert(1 + (3 + 5) + 10 + 4 + 5 + 10 + 10 * (JOURNAL_MAX_VALS + JOURNAL_MAX_BLOBS) <= JOURNAL_HEAD_MAX,
+/* The longest head: tag, context byte or definition, time, mask, guest and clock, vals, sizes, modes. What a blob has
+ * in common with the one before costs fewer bytes than it saves. */
+_Static_assert(1 + (3 + 5) + 10 + 5 + 5 + 10 + 10 * (JOURNAL_MAX_VALS + JOURNAL_MAX_BLOBS) + JOURNAL_MAX_BLOBS <=
+                   JOURNAL_HEAD_MAX,
                "JOURNAL_HEAD_MAX is too small");
+
+/* How the blobs of one record are written. */
+struct plan {
+    uint8_t mode[JOURNAL_MAX_BLOBS];
+    uint64_t prefix[JOURNAL_MAX_BLOBS], suffix[JOURNAL_MAX_BLOBS]; /* of BLOB_PART */
+};
+enum { WORTH_BYTES = 24, WORTH_SHARE = 4 }; /* BLOB_PART saves at least so much, and a fourth of the blob */
 
 struct journal_encoder *journal_encoder_new(void) {
     struct journal_encoder *enc = mem_zalloc(sizeof *enc);
+    contexts_init(&enc->c);
     journal_encoder_reset(enc, 0);
     return enc;
 }
 
 void journal_encoder_free(struct journal_encoder *enc) {
+    if (enc)
+        contexts_deinit(&enc->c);
     mem_free(enc);
 }
 
@@ -59,8 +71,8 @@ static uint8_t *define(struct journal_encoder *enc, uint8_t *p, const struct jou
     return put_varint(p, r->code);
 }
 
-static uint8_t *changes(struct journal_encoder *enc, uint8_t *p, struct context *k, uint32_t mask,
-                        const struct journal_record *r) {
+static uint8_t *changes(struct journal_encoder *enc, uint8_t *p, struct context *k, uint64_t mask,
+                        const struct journal_record *r, const struct plan *plan) {
     p = put_varint(p, mask);
     if (mask & CHANGED_GUEST) {
         p = put_varint(p, r->guest);
@@ -84,12 +96,103 @@ static uint8_t *changes(struct journal_encoder *enc, uint8_t *p, struct context 
             k->sizes[i] = r->blobs[i].size;
         }
     }
+    for (uint32_t i = 0; mask; i++, mask >>= 1) {
+        if (mask & 1)
+            *p++ = k->modes[i] = plan->mode[i];
+    }
     return p;
 }
 
-/* All of a record but its blobs, whatever it is. */
+/* ---- blobs ---- */
+
+/* How many bytes are the same from the front, and from the back. */
+static size_t same_front(const uint8_t *a, const uint8_t *b, size_t n) {
+    size_t i = 0;
+    while (n - i >= 256 && memcmp(a + i, b + i, 256) == 0)
+        i += 256;
+    for (; n - i >= 8; i += 8) {
+        uint64_t differ = get_u64(a + i) ^ get_u64(b + i);
+        if (differ)
+            return i + (size_t)__builtin_ctzll(differ) / 8;
+    }
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+static size_t same_back(const uint8_t *a_end, const uint8_t *b_end, size_t n) {
+    size_t i = 0;
+    while (n - i >= 256 && memcmp(a_end - i - 256, b_end - i - 256, 256) == 0)
+        i += 256;
+    for (; n - i >= 8; i += 8) {
+        uint64_t differ = get_u64(a_end - i - 8) ^ get_u64(b_end - i - 8);
+        if (differ)
+            return i + (size_t)__builtin_clzll(differ) / 8;
+    }
+    while (i < n && a_end[-(ptrdiff_t)i - 1] == b_end[-(ptrdiff_t)i - 1])
+        i++;
+    return i;
+}
+
+static uint64_t common_prefix(const struct journal_blob *b, const uint8_t *was, uint64_t n) {
+    uint64_t at = 0;
+    for (uint32_t j = 0; j < b->npieces && at < n; j++) {
+        size_t k = b->pieces[j].iov_len < n - at ? b->pieces[j].iov_len : n - at;
+        size_t same = same_front(b->pieces[j].iov_base, was + at, k);
+        at += same;
+        if (same < k)
+            break;
+    }
+    return at;
+}
+
+static uint64_t common_suffix(const struct journal_blob *b, const uint8_t *was_end, uint64_t n) {
+    uint64_t at = 0;
+    for (uint32_t j = b->npieces; j-- > 0 && at < n;) {
+        size_t len = b->pieces[j].iov_len, k = len < n - at ? len : n - at;
+        size_t same = same_back((const uint8_t *)b->pieces[j].iov_base + len, was_end - at, k);
+        at += same;
+        if (same < k)
+            break;
+    }
+    return at;
+}
+
+/* Decides how each blob is written; answers the mask's bits for modes that are not as predicted. */
+static uint64_t make_plan(struct contexts *c, const struct context *k, const struct journal_record *r,
+                          struct plan *plan) {
+    uint64_t changed = 0;
+    for (uint32_t i = 0; i < r->nblobs; i++) {
+        const struct journal_blob *b = &r->blobs[i];
+        const struct blob_memory *m = k->memory ? &k->memory[i] : NULL;
+        plan->mode[i] = BLOB_LITERAL;
+        if (b->size < PREDICT_MIN)
+            continue;
+        if (m && m->size) {
+            const uint8_t *was = blob_bytes(c, m);
+            uint64_t least = b->size < m->size ? b->size : m->size;
+            uint64_t prefix = common_prefix(b, was, least);
+            if (prefix == b->size && prefix == m->size) {
+                plan->mode[i] = BLOB_SAME;
+            } else {
+                uint64_t suffix = common_suffix(b, was + m->size, least - prefix);
+                if (prefix + suffix >= WORTH_BYTES && prefix + suffix >= b->size / WORTH_SHARE) {
+                    plan->mode[i] = BLOB_PART;
+                    plan->prefix[i] = prefix;
+                    plan->suffix[i] = suffix;
+                }
+            }
+        }
+        if (plan->mode[i] != k->modes[i])
+            changed |= 1ull << i;
+    }
+    return changed;
+}
+
+/* All of a record but its blobs, whatever it is. With a plan to be filled in blobs are compared with those before. */
 __attribute__((noinline)) static uint8_t *encode_any(struct journal_encoder *enc, uint8_t *out,
-                                                     const struct journal_record *r) {
+                                                     const struct journal_record *r, struct plan *plan,
+                                                     struct context **context) {
     struct contexts *c = &enc->c;
     must(r->time_ns >= c->time_ns);
 
@@ -106,6 +209,7 @@ __attribute__((noinline)) static uint8_t *encode_any(struct journal_encoder *enc
         tag = CONTEXT_NEW;
         p = define(enc, p, r, slot, &k);
     }
+    *context = k;
     c->context[enc->last].follower = (uint32_t)(k - c->context);
     enc->last = (uint32_t)(k - c->context);
 
@@ -115,7 +219,7 @@ __attribute__((noinline)) static uint8_t *encode_any(struct journal_encoder *enc
         c->time_ns = r->time_ns;
     }
 
-    uint32_t mask = 0, bit = 1u << CHANGED_VALS_SHIFT;
+    uint64_t mask = 0, bit = 1u << CHANGED_VALS_SHIFT;
     if (r->guest != c->guest)
         mask = CHANGED_GUEST;
     else if (r->clock - c->clock != k->clock_delta)
@@ -124,9 +228,11 @@ __attribute__((noinline)) static uint8_t *encode_any(struct journal_encoder *enc
         mask |= r->vals[i] != k->vals[i] ? bit : 0;
     for (uint32_t i = 0; i < r->nblobs; i++, bit <<= 1)
         mask |= r->blobs[i].size != k->sizes[i] ? bit : 0;
+    if (plan)
+        mask |= make_plan(c, k, r, plan) * bit;
     if (mask) {
         tag |= TAG_CHANGES;
-        p = changes(enc, p, k, mask, r);
+        p = changes(enc, p, k, mask, r, plan);
     }
     c->clock = r->clock;
     *out = (uint8_t)tag;
@@ -137,6 +243,9 @@ __attribute__((noinline)) static uint8_t *encode_any(struct journal_encoder *enc
  * as one word, of which the bytes beyond are zero, as all bytes beyond are. */
 static inline uint8_t *encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
     struct contexts *c = &enc->c;
+    struct context *any;
+    if (UNLIKELY(c->n == 0))
+        return encode_any(enc, out, r, NULL, &any);
     uint64_t delta = r->time_ns - c->time_ns;
     uint32_t number = c->context[enc->last].follower;
     const struct context *k = &c->context[number];
@@ -151,7 +260,7 @@ static inline uint8_t *encode_head(struct journal_encoder *enc, uint8_t *out, co
         __asm__("" : "+r"(differs));
     }
     if (UNLIKELY(differs || number >= c->n || number >= CONTEXT_BYTE || delta >= 1u << 14))
-        return encode_any(enc, out, r);
+        return encode_any(enc, out, r, NULL, &any);
 
     enc->last = number;
     c->clock = r->clock;
@@ -169,6 +278,7 @@ static inline uint8_t *encode_head(struct journal_encoder *enc, uint8_t *out, co
 }
 
 uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
+    must(enc->c.n == 0);
     return encode_head(enc, out, r);
 }
 
@@ -184,17 +294,76 @@ static inline void copy(uint8_t *to, const uint8_t *from, size_t n) {
     put_u64(to + n - 8, tail);
 }
 
-uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
-    uint8_t *p = encode_head(enc, out, r);
+static inline uint8_t *literal(uint8_t *p, const struct journal_blob *b) {
+    uint64_t size = 0;
+    for (uint32_t j = 0; j < b->npieces; j++) {
+        copy(p, b->pieces[j].iov_base, b->pieces[j].iov_len);
+        p += b->pieces[j].iov_len;
+        size += b->pieces[j].iov_len;
+    }
+    must(size == b->size);
+    return p;
+}
+
+/* `n` bytes of a blob from byte `from` on. */
+static uint8_t *range(uint8_t *p, const struct journal_blob *b, uint64_t from, uint64_t n) {
+    for (uint32_t j = 0; j < b->npieces && n; j++) {
+        uint64_t len = b->pieces[j].iov_len;
+        if (from < len) {
+            uint64_t k = len - from < n ? len - from : n;
+            memcpy(p, (const uint8_t *)b->pieces[j].iov_base + from, k);
+            p += k;
+            n -= k;
+            from = 0;
+        } else {
+            from -= len;
+        }
+    }
+    must(n == 0);
+    return p;
+}
+
+/* A record with a blob that is long enough to be compared with the one before. */
+__attribute__((noinline)) static uint8_t *encode_long(struct journal_encoder *enc, uint8_t *out,
+                                                      const struct journal_record *r) {
+    struct contexts *c = &enc->c;
+    struct context *k;
+    struct plan plan;
+    uint8_t *p = encode_any(enc, out, r, &plan, &k);
+    for (uint32_t i = 0; i < r->nblobs; i++) {
+        if (plan.mode[i] == BLOB_PART) {
+            p = put_varint(p, plan.prefix[i]);
+            p = put_varint(p, plan.suffix[i]);
+        }
+    }
     for (uint32_t i = 0; i < r->nblobs; i++) {
         const struct journal_blob *b = &r->blobs[i];
-        uint64_t size = 0;
-        for (uint32_t j = 0; j < b->npieces; j++) {
-            copy(p, b->pieces[j].iov_base, b->pieces[j].iov_len);
-            p += b->pieces[j].iov_len;
-            size += b->pieces[j].iov_len;
+        if (plan.mode[i] == BLOB_PART) {
+            uint64_t prefix = plan.prefix[i], middle = b->size - prefix - plan.suffix[i];
+            uint8_t *from = p;
+            p = range(p, b, prefix, middle);
+            memcpy(blob_patch(c, &k->memory[i], b->size, prefix, plan.suffix[i]), from, middle);
+        } else if (plan.mode[i] == BLOB_LITERAL) {
+            struct blob_memory *m = b->size < PREDICT_MIN ? NULL : context_remember(c, k, i);
+            if (m) {
+                m->size = b->size;
+                m->offset = (size_t)(p - c->block);
+                m->copied = false;
+            }
+            p = literal(p, b);
         }
-        must(size == b->size);
     }
+    return p;
+}
+
+uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r) {
+    if (UNLIKELY(enc->c.n == 0))
+        enc->c.block = out;
+    for (uint32_t i = 0; i < r->nblobs; i++)
+        if (r->blobs[i].size >= PREDICT_MIN)
+            return encode_long(enc, out, r);
+    uint8_t *p = encode_head(enc, out, r);
+    for (uint32_t i = 0; i < r->nblobs; i++)
+        p = literal(p, &r->blobs[i]);
     return p;
 }

@@ -3,8 +3,8 @@
  * A *record* is one thing that crossed a guest's edge. It has a type, a guest number, a code (which import), small
  * numbers (`vals`) and byte strings (`blobs`), a time and the guest's instruction clock.  The encoder writes what
  * differs from a prediction made from the records before it, so that a repetitive call costs two or three bytes beside
- * its payload.  Records are packed into *blocks* that decode on their own; a *frame* is a block compressed (zstd) and
- * checksummed (CRC32C).  Byte-exact description: docs/formats/journal.md. */
+ * what is new in its payload.  Records are packed into *blocks* that decode on their own; a *frame* is a block
+ * compressed (zstd) and checksummed (CRC32C).  Byte-exact description: docs/formats/journal.md. */
 #ifndef AEON_JOURNAL_JOURNAL_H
 #define AEON_JOURNAL_JOURNAL_H
 
@@ -13,7 +13,8 @@
 
 #include <sys/uio.h>
 
-enum { JOURNAL_FORMAT_VERSION = 1 };
+/* What is written; and the oldest that is read: version 1 has no predicted blobs. */
+enum { JOURNAL_FORMAT_VERSION = 2, JOURNAL_FORMAT_OLDEST = 1 };
 
 /* Record types. vals and blobs by type:
  *   CALL      code = import; vals = the raw arguments, one per Wasm parameter; blobs = bytes the host reads from guest
@@ -65,7 +66,8 @@ struct journal_encoder;
 struct journal_encoder *journal_encoder_new(void);
 void journal_encoder_free(struct journal_encoder *enc);
 
-/* Starts a block: what is encoded from here on decodes on its own. */
+/* Starts a block: what is encoded from here on decodes on its own. The block stays where it is until the next one is
+ * started: blobs are compared with those that lie in it. */
 void journal_encoder_reset(struct journal_encoder *enc, uint64_t first_time_ns);
 
 /* The sum of the blobs' sizes: a record takes at most JOURNAL_HEAD_MAX bytes more. */
@@ -80,7 +82,8 @@ static inline uint64_t journal_payload(const struct journal_record *r) {
  * that is ill-formed, or older than the one before, is a bug of the caller. */
 uint8_t *journal_encode(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r);
 
-/* The same without the blobs' bytes, which the caller lets follow, one blob after the other. */
+/* The same for the first record of a block, without the blobs' bytes, which the caller lets follow, one blob after the
+ * other. */
 uint8_t *journal_encode_head(struct journal_encoder *enc, uint8_t *out, const struct journal_record *r);
 
 /* ---- decoder ---- */
@@ -91,9 +94,9 @@ struct journal_decoder *journal_decoder_new(void);
 void journal_decoder_free(struct journal_decoder *dec);
 void journal_decoder_reset(struct journal_decoder *dec, uint64_t first_record, uint64_t first_time_ns);
 
-/* Reads the record at *pos of `block` and moves *pos behind it. Blobs point into `block`, their pieces into the
- * decoder: valid until its next use.  ST_END at the block's end; ST_MALFORMED (then *pos stays) for anything that no
- * encoder wrote. A block may grow, and lie elsewhere, between calls. */
+/* Reads the record at *pos of `block` and moves *pos behind it. Blobs point into `block` or the decoder,
+ * their pieces into the decoder: valid until its next use.  ST_END at the block's end; ST_MALFORMED (then *pos stays)
+ * for anything that no encoder wrote. A block may grow, and lie elsewhere, between calls. */
 NODISCARD enum status journal_decode(struct journal_decoder *dec, struct span block, size_t *pos,
                                      struct journal_record *out, struct err *e);
 

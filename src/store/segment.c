@@ -121,11 +121,11 @@ enum status segment_header_size(const uint8_t *fixed, uint32_t *size, struct err
     if (memcmp(fixed + H_MAGIC, header_magic, 8) != 0)
         return err_set(e, ST_CORRUPT, "at byte 0: not a segment of a journal");
     uint32_t version = get_u32(fixed + H_VERSION), n = get_u32(fixed + H_SIZE);
-    if (version != JOURNAL_FORMAT_VERSION)
+    if (version < JOURNAL_FORMAT_OLDEST || version > JOURNAL_FORMAT_VERSION)
         return err_set(e, ST_VERSION,
-                       "journal format %" PRIu32 ", but this aeon knows only format %d; use the aeon that "
+                       "journal format %" PRIu32 ", but this aeon knows only formats %d to %d; use the aeon that "
                        "wrote it",
-                       version, JOURNAL_FORMAT_VERSION);
+                       version, JOURNAL_FORMAT_OLDEST, JOURNAL_FORMAT_VERSION);
     if (n < SEGMENT_HEADER_FIXED + 2 * 4 + 4 || n > SEGMENT_HEADER_MAX)
         return err_set(e, ST_CORRUPT, "at byte %d: impossible size of the header", H_SIZE);
     *size = n;

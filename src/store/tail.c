@@ -54,10 +54,10 @@ enum status tail_header_check(const uint8_t page[TAIL_PAGE], uint64_t file_size,
     if (memcmp(page + AT_MAGIC, magic, sizeof magic - 1) != 0)
         return err_set(e, ST_CORRUPT, "at byte 0: not a journal's tail");
     uint32_t version = get_u32(page + AT_VERSION);
-    if (version != JOURNAL_FORMAT_VERSION)
+    if (version < JOURNAL_FORMAT_OLDEST || version > JOURNAL_FORMAT_VERSION)
         return err_set(e, ST_VERSION,
-                       "tail of format %u, but this aeon knows only format %d; use the aeon that wrote it", version,
-                       JOURNAL_FORMAT_VERSION);
+                       "tail of format %u, but this aeon knows only formats %d to %d; use the aeon that wrote it",
+                       version, JOURNAL_FORMAT_OLDEST, JOURNAL_FORMAT_VERSION);
     if (get_u32(page + AT_CRC) != journal_crc32c(0, page, AT_CRC))
         return err_set(e, ST_CORRUPT, "at byte 0: the header's checksum does not match");
     if (get_u32(page + AT_BLOCK_SIZE) != TAIL_BLOCK_SIZE || get_u32(page + AT_NBLOCKS) != TAIL_NBLOCKS)

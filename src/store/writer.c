@@ -308,7 +308,7 @@ enum status store_run_new(struct store *s, struct store_info *info, const struct
         return store_fail(s, e, rc, "read the clock for a run in", "%s", "");
     info->id = id;
     info->started_ns = now;
-    struct store_writer *w;
+    struct store_writer *w = NULL;
     enum status st = writer_new(s, info, o, &w, e);
     if (st != ST_OK)
         return st;

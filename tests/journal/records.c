@@ -50,8 +50,11 @@ void record_gen_next(struct record_gen *g, struct journal_record *r) {
         r->vals[i] = prng_below(p, 4) ? i * 100 : number(g);
     uint8_t *at = g->bytes;
     for (uint32_t i = 0; i < r->nblobs; i++) {
+        bool alike = g->max_blob >= 40 && prng_below(p, 4) == 0; /* to others of the code */
         struct journal_blob *b = &r->blobs[i];
         b->size = g->max_blob < 16 || prng_below(p, 4) == 0 ? prng_below(p, (uint64_t)g->max_blob + 1) : 16;
+        if (alike)
+            b->size = g->max_blob - prng_below(p, 3) * 2;
         b->npieces = (uint32_t)prng_below(p, 4);
         if (b->size && !b->npieces)
             b->npieces = 1;
@@ -61,7 +64,10 @@ void record_gen_next(struct record_gen *g, struct journal_record *r) {
             uint64_t n = j + 1 == b->npieces ? left : prng_below(p, left + 1);
             g->pieces[i][j] = (struct iovec){at, n};
             for (uint64_t k = 0; k < n; k++)
-                at[k] = (uint8_t)(prng_next(p) & (r->code & 1 ? 0x0f : 0xff));
+                at[k] = alike ? (uint8_t)((k + 1) * (r->code + 3) >> 3)
+                              : (uint8_t)(prng_next(p) & (r->code & 1 ? 15 : 255));
+            if (alike && n && prng_below(p, 3) == 0)
+                at[prng_below(p, n)] ^= 1;
             at += n;
             left -= n;
         }

@@ -88,8 +88,9 @@ static void round_trip(void **state) {
         /* few shapes, many shapes, more than there are contexts */
         uint32_t ncodes = seed % 3 == 0 ? 4 : seed % 3 == 1 ? 100 : 2000, nguests = seed % 2 ? 1 : 40;
         struct record_gen g, again;
-        record_gen_init(&g, seed, nguests, ncodes, 40);
-        record_gen_init(&again, seed, nguests, ncodes, 40);
+        uint32_t most = seed % 4 == 3 ? 200 : 40;
+        record_gen_init(&g, seed, nguests, ncodes, most);
+        record_gen_init(&again, seed, nguests, ncodes, most);
         journal_encoder_reset(enc, 0);
         size_t size = encode(enc, &g, block, CAP, N), pos = 0;
         journal_decoder_reset(dec, 1000, 0);
@@ -135,6 +136,133 @@ static void repetitive_calls_are_small(void **state) {
     mem_free(block);
 }
 
+/* What encode and decode make of one record after another: bytes written for each, checked to come back. */
+struct pair {
+    struct journal_encoder *enc;
+    struct journal_decoder *dec;
+    uint8_t *block;
+    size_t size, pos;
+};
+
+static size_t pass(struct pair *t, struct journal_record *r) {
+    struct journal_record got;
+    size_t was = t->size;
+    t->size = (size_t)(journal_encode(t->enc, t->block + was, r) - t->block);
+    assert_true(t->size - was <= JOURNAL_HEAD_MAX + journal_payload(r));
+    assert_int_equal(journal_decode(t->dec, SPAN(t->block, t->size), &t->pos, &got, NULL), ST_OK);
+    assert_int_equal(t->pos, t->size);
+    assert_true(record_equal(r, &got));
+    return t->size - was;
+}
+
+/* A server that waits for a thousand connections says so again and again: what is the same is written once. */
+static void repeated_blobs_are_small(void **state) {
+    (void)state;
+    enum { N = 1000, ONE = 48 };
+    struct pair t = {journal_encoder_new(), journal_decoder_new(), mem_alloc(4 << 20), 0, 0};
+    uint8_t *subscriptions = mem_zalloc((N + 1) * ONE);
+    for (unsigned i = 0; i < N; i++)
+        put_u64(subscriptions + i * ONE, i * 0x9e3779b97f4a7c15u);
+    struct iovec pieces[3] = {{subscriptions, N * ONE}};
+    struct journal_record r = {.type = JOURNAL_CALL, .nvals = 1, .nblobs = 1, .blobs = {{pieces, 1, N * ONE}}};
+    assert_true(pass(&t, &r) > N * ONE); /* the first time */
+    assert_true(pass(&t, &r) < 8);       /* the mode */
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(pass(&t, &r), 1); /* as predicted */
+
+    subscriptions[500 * ONE] ^= 1; /* another event is waited for */
+    assert_true(pass(&t, &r) < 12);
+    subscriptions[3] ^= 1;
+    assert_true(pass(&t, &r) < 12);
+    r.blobs[0].size = pieces[0].iov_len = (N - 1) * ONE; /* one at the end goes, */
+    assert_true(pass(&t, &r) < 16);
+    memmove(subscriptions + 300 * ONE, subscriptions + 301 * ONE, (N - 301) * ONE); /* one in the middle, */
+    r.blobs[0].size = pieces[0].iov_len = (N - 2) * ONE;
+    assert_true(pass(&t, &r) < 16);
+    r.blobs[0].size = pieces[0].iov_len = (N - 1) * ONE; /* one comes */
+    memset(subscriptions + (N - 2) * ONE, 7, ONE);
+    assert_true(pass(&t, &r) < 16 + ONE);
+
+    /* in pieces, it is the same blob */
+    assert_true(pass(&t, &r) < 8);
+    pieces[2] = (struct iovec){subscriptions + 3000, (N - 1) * ONE - 3000};
+    pieces[1] = (struct iovec){subscriptions + 1001, 1999};
+    pieces[0].iov_len = 1001;
+    r.blobs[0].npieces = 3;
+    assert_int_equal(pass(&t, &r), 1);
+    subscriptions[1001] ^= 1;
+    assert_true(pass(&t, &r) < 12);
+    subscriptions[3001] ^= 1;
+    assert_true(pass(&t, &r) < 12);
+
+    /* what has nothing in common is written as it is, and costs no more than itself */
+    struct prng p = {4};
+    for (unsigned i = 0; i < (N - 1) * ONE; i++)
+        subscriptions[i] = (uint8_t)prng_next(&p);
+    assert_true(pass(&t, &r) <= (N - 1) * ONE + 8);
+    pieces[0] = (struct iovec){subscriptions, 31}; /* too short to be looked at */
+    r.blobs[0] = (struct journal_blob){pieces, 1, 31};
+    assert_true(pass(&t, &r) >= 31);
+    assert_int_equal(pass(&t, &r), 32);
+    pieces[0].iov_len = r.blobs[0].size = (N - 1) * ONE; /* the long one is remembered */
+    assert_true(pass(&t, &r) < 16);
+
+    /* another block knows nothing of it */
+    journal_encoder_reset(t.enc, 0);
+    journal_decoder_reset(t.dec, 0, 0);
+    t.size = t.pos = 0;
+    assert_true(pass(&t, &r) > (N - 1) * ONE);
+    journal_encoder_free(t.enc);
+    journal_decoder_free(t.dec);
+    mem_free(t.block);
+    mem_free(subscriptions);
+}
+
+/* A definition of one blob, and what a decoder must not believe of it. */
+static void hostile_predictions(void **state) {
+    (void)state;
+    uint8_t first[4 + 2 + 64] = {0x40 | 63, JOURNAL_CALL, 0, 1, 7 /* code */, 4 /* mask: size */, 40};
+    static const struct {
+        uint8_t bytes[8];
+        uint8_t n;
+    } next[] = {
+        {{0x40, 4 | 8, 41, 1}, 4},          /* the same, of another size */
+        {{0x40, 8, 3}, 3},                  /* no such mode */
+        {{0x40, 8, 2, 41, 0}, 5},           /* more in common than there is */
+        {{0x40, 8, 2, 20, 21}, 5},          /* both ends together */
+        {{0x40, 4 | 8, 33, 2, 34, 0}, 6},   /* more than the new one has */
+        {{0x40, 8, 2, 0, 38, 1}, 6},        /* its middle is cut */
+        {{0x40, 4 | 8, 31, 1}, 4},          /* too short */
+        {{0x40, 16}, 2},                    /* changes of a second blob */
+        {{0x40, 8, 2, 0xff, 0xff, 0xff}, 6} /* cut */
+    };
+    static const struct {
+        uint8_t bytes[8];
+        uint8_t n;
+    } good[] = {{{0x40, 8, 1}, 3}, {{0x40, 8, 2, 20, 19, 9}, 6}, {{0x40, 4 | 8, 33, 2, 20, 13}, 6}};
+    struct journal_decoder *dec = journal_decoder_new();
+    struct journal_record r;
+    for (unsigned i = 0; i < 9 + 3; i++) {
+        const uint8_t *bytes = i < 9 ? next[i].bytes : good[i - 9].bytes;
+        size_t n = i < 9 ? next[i].n : good[i - 9].n, pos = 0, size = 7 + 40 + n;
+        uint8_t *block = mem_alloc(size);
+        memcpy(block, first, 7 + 40);
+        memcpy(block + 7 + 40, bytes, n);
+        journal_decoder_reset(dec, 0, 0);
+        assert_int_equal(journal_decode(dec, SPAN(block, size), &pos, &r, NULL), ST_OK);
+        assert_int_equal(pos, 47);
+        assert_int_equal(journal_decode(dec, SPAN(block, size), &pos, &r, NULL), i < 9 ? ST_MALFORMED : ST_OK);
+        assert_int_equal(pos, i < 9 ? 47 : size);
+        mem_free(block);
+    }
+    /* and of a blob that was not there before */
+    static const uint8_t absent[] = {0x40 | 63, JOURNAL_CALL, 0, 1, 7, 4 | 8, 40, 1};
+    size_t pos = 0;
+    journal_decoder_reset(dec, 0, 0);
+    assert_int_equal(journal_decode(dec, SPAN(absent, sizeof absent), &pos, &r, NULL), ST_MALFORMED);
+    journal_decoder_free(dec);
+}
+
 /* No prefix and no flipped bit may crash the decoder; a cut record is an error, never half a record. */
 static void hostile_blocks(void **state) {
     (void)state;
@@ -143,7 +271,7 @@ static void hostile_blocks(void **state) {
     struct journal_encoder *enc = journal_encoder_new();
     struct journal_decoder *dec = journal_decoder_new();
     struct record_gen g;
-    record_gen_init(&g, 7, 3, 6, 20);
+    record_gen_init(&g, 7, 3, 6, 70);
     size_t size = encode(enc, &g, block, CAP, 60), whole = 0, ends[61] = {0};
     struct journal_record r;
     for (size_t pos = 0, n = 0; journal_decode(dec, SPAN(block, size), &pos, &r, NULL) == ST_OK;)
@@ -237,6 +365,8 @@ int main(void) {
         cmocka_unit_test(crc_of_growing_block),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(repetitive_calls_are_small),
+        cmocka_unit_test(repeated_blobs_are_small),
+        cmocka_unit_test(hostile_predictions),
         cmocka_unit_test(hostile_blocks),
         cmocka_unit_test(frames),
     };
