@@ -33,7 +33,9 @@
  * scope, and never match through a name (against DNS rebinding): a name's address in such a scope counts only when a
  * rule by address allows it too.  Addresses are made plain first (addr_plain); the unspecified address as a destination
  * is loopback. A wildcard *.example.org matches sub-domains of any depth, not example.org itself; names compare without
- * case and without a final dot. Names that look like addresses match no rule by name. */
+ * case and without a final dot. Names that look like addresses match no rule by name; nor does localhost. '*' stands
+ * for every name. A deny rule is taken at its widest: by any range that holds the address, whatever its scope; binding
+ * 0.0.0.0 or :: is binding every address that a deny rule may be about. */
 #ifndef AEON_POLICY_POLICY_H
 #define AEON_POLICY_POLICY_H
 
@@ -45,7 +47,8 @@ enum policy_proto { POLICY_TCP, POLICY_UDP };
 struct policy;
 
 /* The policy that denies everything, and one from a file's text. `name` is the file's path as given: errors and
- * decisions quote it. ST_INVALID, ST_MALFORMED name the line. */
+ * decisions quote it, and its directory is what the paths within are relative to. ST_INVALID, ST_MALFORMED name the
+ * line. */
 struct policy *policy_none(void);
 NODISCARD enum status policy_parse(struct span text, const char *name, struct policy **out, struct err *e);
 /* From a map within a larger document, which it borrows. */
@@ -54,8 +57,8 @@ void policy_free(struct policy *p);
 
 struct policy_decision {
     bool allowed;
-    uint32_t rule;  /* number of the rule, to be handed to policy_count; UINT32_MAX: none */
-    uint32_t line;  /* where it is written; 0: no rule matched */
+    uint32_t rule;  /* of allowed connections (egress, ingress): what policy_count is to count; else UINT32_MAX */
+    uint32_t line;  /* where the rule is written; 0: no rule matched */
     char text[256]; /* "allowed by net.yaml:4: allow tcp to *.example.net" or why not: "denied: no egress rule of
                        net.yaml matches" */
 };
@@ -69,7 +72,8 @@ void policy_egress_name(const struct policy *p, enum policy_proto proto, const c
                         struct policy_decision *out);
 /* May this name be looked up? Everything that an egress rule or `names` allows by name. */
 void policy_lookup(const struct policy *p, const char *name, struct policy_decision *out);
-/* May this address of the machine be bound? And may `from` talk to what is bound there? */
+/* May this address of the machine be bound? And may `from` talk to what is bound there? `on` is the address as it was
+ * bound; port 0 (any that is free) is in no range of ports. */
 void policy_bind(const struct policy *p, enum policy_proto proto, const struct addr *on, struct policy_decision *out);
 void policy_ingress(const struct policy *p, enum policy_proto proto, const struct addr *on, const struct addr *from,
                     struct policy_decision *out);
@@ -85,9 +89,15 @@ void policy_count(struct policy *p, struct policy_decision *d, uint64_t now_ns);
 void policy_uncount(struct policy *p, uint32_t rule);
 
 /* One line such as "tcp api.example.org:443", "udp 10.0.0.1:53", "name example.org", "bind tcp 127.0.0.1:8080",
- * "unix /run/x.sock", "env HOME": the decision about it. ST_INVALID says what forms there are. */
+ * "accept tcp 127.0.0.1:8080 from 127.0.0.1", "unix /run/x.sock", "env HOME": the decision about it. ST_INVALID says
+ * what forms there are. */
 NODISCARD enum status policy_check(const struct policy *p, const char *attempt, struct policy_decision *out,
                                    struct err *e);
+
+/* The whole of it as understood, a sentence each: "allow tcp to *.example.net ports 443, 8000-8999". `section` is the
+ * key of the file. */
+void policy_show(const struct policy *p,
+                 void (*each)(void *ctx, const char *section, uint32_t line, const char *sentence), void *ctx);
 
 /* Does any rule concern the network at all? (For hints.) */
 bool policy_has_network(const struct policy *p);
