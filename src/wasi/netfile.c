@@ -17,10 +17,19 @@ struct net_place {
 
 static const struct net_place places[] = {
     {"", WORLD_DIRECTORY, NULL},
+    {"bind", WORLD_DIRECTORY, NULL},
+    {"bind/#", WORLD_DIRECTORY, NULL},
+    {"bind/#/:", WORLD_REGULAR, net_open_bind},
+    {"connect", WORLD_DIRECTORY, NULL},
+    {"connect/#", WORLD_DIRECTORY, NULL},
+    {"connect/#/:", WORLD_REGULAR, net_open_connect_it},
     {"dns", WORLD_DIRECTORY, NULL},
     {"dns/*", WORLD_REGULAR, net_open_dns},
     {"fd", WORLD_DIRECTORY, NULL},
     {"fd/#", WORLD_SOCKET_STREAM, net_open_fd},
+    {"listen", WORLD_DIRECTORY, NULL},
+    {"listen/#", WORLD_DIRECTORY, NULL},
+    {"listen/#/*", WORLD_REGULAR, net_open_listen_on},
     {"local", WORLD_DIRECTORY, NULL},
     {"local/#", WORLD_REGULAR, net_open_local},
     {"option", WORLD_DIRECTORY, NULL},
@@ -34,6 +43,9 @@ static const struct net_place places[] = {
     {"tcp/accept/#", WORLD_SOCKET_STREAM, net_open_accept},
     {"tcp/listen", WORLD_DIRECTORY, NULL},
     {"tcp/listen/:", WORLD_SOCKET_STREAM, net_open_listen},
+    {"tcp/new", WORLD_DIRECTORY, NULL},
+    {"tcp/new/inet", WORLD_SOCKET_STREAM, net_open_new},
+    {"tcp/new/inet6", WORLD_SOCKET_STREAM, net_open_new},
     {"tcp/shutdown", WORLD_DIRECTORY, NULL},
     {"tcp/shutdown/#", WORLD_DIRECTORY, NULL},
     {"tcp/shutdown/#/rd", WORLD_REGULAR, net_open_shutdown},
@@ -48,6 +60,9 @@ static const struct net_place places[] = {
     {"udp", WORLD_DIRECTORY, NULL},
     {"udp/listen", WORLD_DIRECTORY, NULL},
     {"udp/listen/:", WORLD_SOCKET_DGRAM, net_open_udp_listen},
+    {"udp/new", WORLD_DIRECTORY, NULL},
+    {"udp/new/inet", WORLD_SOCKET_DGRAM, net_open_new},
+    {"udp/new/inet6", WORLD_SOCKET_DGRAM, net_open_new},
     {"udp/:", WORLD_SOCKET_DGRAM, net_open_udp},
 };
 enum { NPLACES = sizeof places / sizeof *places };
@@ -435,15 +450,16 @@ static int64_t send_datagram(struct wasi *w, struct desc *d, const struct abi_io
     char *whole = mem_alloc(from->size + 1);
     size_t n = net_gather(from, whole, from->size);
     char *end = memchr(whole, '\n', n);
+    const bool connected = end == whole; /* an empty line: to whom it is connected */
     struct addr to;
     int64_t r = -EDESTADDRREQ;
     if (end) {
         *end = '\0';
-        r = addr_parse(whole, &to) && strlen(whole) == (size_t)(end - whole) ? 0 : -EINVAL;
+        r = connected || (addr_parse(whole, &to) && strlen(whole) == (size_t)(end - whole)) ? 0 : -EINVAL;
     }
     while (r == 0) {
         struct iovec iov = {end + 1, n - (size_t)(end + 1 - whole)};
-        r = OP(w, send, d->handle, &iov, 1, &to);
+        r = OP(w, send, d->handle, &iov, 1, connected ? NULL : &to);
         if (r == -EAGAIN && !(d->flags & WASI_FDFLAG_NONBLOCK)) {
             r = wasi_wait_for(w, d, WORLD_WRITABLE);
             r = r > 0 ? 0 : r;

@@ -26,9 +26,9 @@ struct net_name {
 
 /* What opening does: a new descriptor with the rights that `a` asks for, as far as they make sense. */
 typedef int64_t net_open(struct wasi *w, const struct net_name *name, const struct abi_path_open *a, struct desc **out);
-net_open net_open_accept, net_open_connect, net_open_dns, net_open_fd, net_open_listen, net_open_local, net_open_option,
-    net_open_peer, net_open_poll, net_open_shutdown, net_open_tls, net_open_tls_start, net_open_udp,
-    net_open_udp_listen;
+net_open net_open_accept, net_open_bind, net_open_connect, net_open_connect_it, net_open_listen_on, net_open_new,
+    net_open_dns, net_open_fd, net_open_listen, net_open_local, net_open_option, net_open_peer, net_open_poll,
+    net_open_shutdown, net_open_tls, net_open_tls_start, net_open_udp, net_open_udp_listen;
 
 /* HOST:PORT, the host perhaps in brackets, in the parts' own memory. */
 struct net_address {

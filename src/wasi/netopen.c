@@ -210,10 +210,54 @@ int64_t net_open_fd(struct wasi *w, const struct net_name *name, const struct ab
     return 0;
 }
 
+int64_t net_open_new(struct wasi *w, const struct net_name *name, const struct abi_path_open *a, struct desc **out) {
+    const enum world_socktype type = strcmp(name->part[0], "udp") == 0 ? WORLD_DGRAM : WORLD_STREAM;
+    int64_t r = OP(w, socket, strcmp(name->part[2], "inet6") == 0 ? ADDR_INET6 : ADDR_INET, type);
+    r = new_socket(w, r, a, type == WORLD_STREAM, out); /* it may become a listener */
+    if (r < 0)
+        return r;
+    (*out)->base |= a->rights_base & (*out)->applicable;
+    if (type == WORLD_DGRAM)
+        (*out)->net = net_file_alloc(NET_DATAGRAMS);
+    return 0;
+}
+
 /* ---- what is done to a socket by opening ---- */
 
 static int64_t done(struct wasi *w, int64_t r, const struct abi_path_open *a, struct desc **out) {
     return r < 0 ? r : net_file_new(w, NET_TEXT, a, out);
+}
+
+static enum world_socktype type_of(const struct desc *d) {
+    return d->filetype == WASI_FILETYPE_SOCKET_DGRAM ? WORLD_DGRAM : WORLD_STREAM;
+}
+
+int64_t net_open_bind(struct wasi *w, const struct net_name *name, const struct abi_path_open *a, struct desc **out) {
+    struct world_found found[WORLD_MAX_FOUND];
+    const struct desc *d = &w->fds[name->who];
+    int64_t r = addresses(w, name->part[2], type_of(d), true, found);
+    return done(w, r < 0 ? r : OP(w, bind, d->handle, &found[0].addr), a, out);
+}
+
+int64_t net_open_listen_on(struct wasi *w, const struct net_name *name, const struct abi_path_open *a,
+                           struct desc **out) {
+    uint16_t backlog;
+    if (!port_number(name->part[2], &backlog))
+        return -EINVAL;
+    return done(w, OP(w, listen, w->fds[name->who].handle, backlog), a, out);
+}
+
+/* As connect(2): -EINPROGRESS when neither the socket nor this opening may wait. */
+int64_t net_open_connect_it(struct wasi *w, const struct net_name *name, const struct abi_path_open *a,
+                            struct desc **out) {
+    struct world_found found[WORLD_MAX_FOUND];
+    const struct desc *d = &w->fds[name->who];
+    int64_t r = addresses(w, name->part[2], type_of(d), false, found);
+    if (r >= 0)
+        r = OP(w, connect, d->handle, &found[0].addr);
+    if (r == -EINPROGRESS && !((d->flags | a->fdflags) & WASI_FDFLAG_NONBLOCK))
+        r = await_connection(w, d->handle);
+    return done(w, r, a, out);
 }
 
 int64_t net_open_shutdown(struct wasi *w, const struct net_name *name, const struct abi_path_open *a,
@@ -294,6 +338,8 @@ int64_t net_open_option(struct wasi *w, const struct net_name *name, const struc
     struct net_file *f = (*out)->net;
     f->socket = id;
     f->option = option;
+    if (option == WORLD_SO_ERROR && value)
+        value = wasi_errno_of(-value); /* as the program counts */
     buf_print(&f->text, "%lld\n", (long long)value);
     return 0;
 }
