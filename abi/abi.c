@@ -34,6 +34,11 @@ ABI_NAME_SETS(SET)
 #define SHOWN_subscriptions NULL, abi_show_subscriptions
 #define SHOWN_unstable_subscriptions NULL, abi_show_unstable_subscriptions
 #define SHOWN_events NULL, abi_show_events
+#define SHOWN_name_text NULL, abi_show_name_text
+#define SHOWN_address NULL, abi_show_address
+#define SHOWN_option NULL, abi_show_option
+#define SHOWN_hints NULL, abi_show_hints
+#define SHOWN_found NULL, abi_show_found
 
 static const struct abi_kind kinds[ABI_NKINDS] = {
 #define KIND(name, member, shape, bytes, role, show, doc) \
@@ -57,6 +62,7 @@ RECORD(OUT_PRESTAT, struct wasi_prestat)
 RECORD(SUBSCRIPTIONS_IN, struct wasi_subscription)
 RECORD(UNSTABLE_SUBSCRIPTIONS_IN, struct wasi_unstable_subscription)
 RECORD(EVENTS_OUT, struct wasi_event)
+RECORD(HINTS_IN, struct wasi_addrinfo)
 #undef RECORD
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
@@ -86,35 +92,88 @@ static const struct abi_call unstable_calls[] = {
     ABI_WASI_UNSTABLE(CALL)
 #undef CALL
 };
+
+#define CALL(name, result, effect, doc, params) \
+    static const struct abi_param params_##name[] = {params {0, NULL, NULL}};
+ABI_WASI_SOCKETS(CALL)
+#undef CALL
+static const struct abi_call sockets_calls[] = {
+#define CALL(name, result, effect, doc, params) \
+    {#name, doc, ABI_CODE_##name, ABI_RESULT_##result, effect, params_##name, \
+     sizeof params_##name / sizeof params_##name[0] - 1},
+    ABI_WASI_SOCKETS(CALL)
+#undef CALL
+};
+
+#define CALL(name, result, effect, doc, params) \
+    static const struct abi_param params_v1_##name[] = {params {0, NULL, NULL}};
+ABI_WASI_SOCKETS_V1(CALL)
+#undef CALL
+static const struct abi_call sockets_v1_calls[] = {
+#define CALL(name, result, effect, doc, params) \
+    {#name, doc, ABI_CODE_v1_##name, ABI_RESULT_##result, effect, params_v1_##name, \
+     sizeof params_v1_##name / sizeof params_v1_##name[0] - 1},
+    ABI_WASI_SOCKETS_V1(CALL)
+#undef CALL
+};
 #undef P
 
 // clang-format on
 
+const struct abi_table abi_wasi_sockets_v1 = {
+    .module = ABI_WASI_PREVIEW1_MODULE,
+    .title = "sockets, first generation",
+    .first_code = ABI_SOCKETS_V1_FIRST_CODE,
+    .calls = sockets_v1_calls,
+    .ncalls = sizeof sockets_v1_calls / sizeof *sockets_v1_calls,
+};
+
+const struct abi_table abi_wasi_sockets = {
+    .module = ABI_WASI_PREVIEW1_MODULE,
+    .title = "sockets",
+    .first_code = ABI_SOCKETS_FIRST_CODE,
+    .calls = sockets_calls,
+    .ncalls = sizeof sockets_calls / sizeof *sockets_calls,
+    .base = &abi_wasi_sockets_v1,
+};
+
 const struct abi_table abi_wasi_preview1 = {
-    ABI_WASI_PREVIEW1_MODULE,
-    ABI_PREVIEW1_FIRST_CODE,
-    preview1_calls,
-    sizeof preview1_calls / sizeof preview1_calls[0],
-    NULL,
+    .module = ABI_WASI_PREVIEW1_MODULE,
+    .title = "preview 1",
+    .first_code = ABI_PREVIEW1_FIRST_CODE,
+    .calls = preview1_calls,
+    .ncalls = sizeof preview1_calls / sizeof *preview1_calls,
+    .base = &abi_wasi_sockets,
 };
 
 const struct abi_table abi_wasi_unstable = {
-    ABI_WASI_UNSTABLE_MODULE, ABI_UNSTABLE_FIRST_CODE, unstable_calls, sizeof unstable_calls / sizeof unstable_calls[0],
-    &abi_wasi_preview1,
+    .module = ABI_WASI_UNSTABLE_MODULE,
+    .title = "its predecessor",
+    .first_code = ABI_UNSTABLE_FIRST_CODE,
+    .calls = unstable_calls,
+    .ncalls = sizeof unstable_calls / sizeof *unstable_calls,
+    .base = &abi_wasi_preview1,
 };
 
-const struct abi_table *const abi_tables[] = {&abi_wasi_preview1, &abi_wasi_unstable, NULL};
+const struct abi_table *const abi_tables[] = {
+    &abi_wasi_preview1, &abi_wasi_sockets, &abi_wasi_sockets_v1, &abi_wasi_unstable, NULL,
+};
 
 /* ---- look-up ---------------------------------------------------------------------------------------------------- */
 
 static const struct {
+    enum abi_way way;
     uint32_t nwasm;
     const char *doc;
 } shapes[] = {
-#define SHAPE(name, nwasm, doc) {nwasm, doc},
+#define SHAPE(name, way, nwasm, doc) {ABI_WAY_##way, nwasm, doc},
     ABI_SHAPES(SHAPE)
 #undef SHAPE
 };
+
+enum abi_way abi_shape_way(enum abi_shape s) {
+    return shapes[s].way;
+}
 
 uint32_t abi_shape_nwasm(enum abi_shape s) {
     return shapes[s].nwasm;

@@ -19,18 +19,25 @@
  *     IOVS_IN              abi_iovs: guest memory in pieces, `size` bytes in all.
  *     IOVS_OUT             the same; set `size` to the bytes written, from the first piece on.
  *     STRINGS              abi_strings: set it to strings of the implementation's own, alive until the next call.
+ *     PAIR                 the number.
+ *     RECORD_IN, REF_IN    abi_mem, as BYTES_IN.
+ *     REF_OUT, SIZED_OUT   abi_mem, as BYTES_OUT.
+ *     LIST_OUT             abi_mem: set it to bytes of the implementation's own, a row of struct abi_found.
  *
  * It never sees a guest pointer that was not checked: where one is out of bounds the edge has answered `fault` instead.
- * Values and records reach the guest only when the call succeeds; an implementation touches BYTES_OUT, ARRAY_OUT and
- * IOVS_OUT memory only in a call that will.  Pieces of iovs beyond ABI_MAX_IOVS or ABI_MAX_TRANSFER bytes are left out:
- * such a transfer is a partial one. */
+ * Values and records reach the guest only when the call succeeds; an implementation touches guest memory that it was
+ * given to write, in the order of the parameters, only in a call that will.  Pieces of iovs beyond ABI_MAX_IOVS or
+ * ABI_MAX_TRANSFER bytes are left out: such a transfer is a partial one. */
 #ifndef AEON_ABI_ABI_H
 #define AEON_ABI_ABI_H
 
 #include "abi/kinds.h"
 #include "abi/wasi_preview1.h"
+#include "abi/wasi_sockets.h"
+#include "abi/wasi_sockets_v1.h"
 #include "abi/wasi_types.h"
 #include "abi/wasi_unstable.h"
+#include "base/addr.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 
@@ -82,8 +89,31 @@ ABI_WASI_PREVIEW1(CALL)
 #define CALL(name, result, effect, doc, params) struct abi_unstable_##name { params } __attribute__((may_alias));
 ABI_WASI_UNSTABLE(CALL)
 #undef CALL
+#define CALL(name, result, effect, doc, params) struct abi_##name { params } __attribute__((may_alias));
+ABI_WASI_SOCKETS(CALL)
+#undef CALL
+#define CALL(name, result, effect, doc, params) struct abi_v1_##name { params } __attribute__((may_alias));
+ABI_WASI_SOCKETS_V1(CALL)
+#undef CALL
 #undef P
 // clang-format on
+
+/* One address found: FOUND_OUT's bytes are a row of these, each followed by its canonical name, in the journal too. */
+struct abi_found {
+    uint8_t family, socktype, protocol; /* WASI_FAMILY, WASI_SOCKTYPE, WASI_IPPROTO */
+    uint8_t name_size;                  /* bytes of the canonical name; 0: none */
+    uint16_t port;
+    uint8_t pad[2];
+    uint8_t ip[16]; /* INET: the first 4 */
+};
+
+/* The next one of `*bytes`, which moves on; NULL at the end, or (then bytes->size is not 0) where it is ill-formed. */
+const struct abi_found *abi_found_next(struct span *bytes, struct abi_found *out, struct span *name);
+
+/* An address as the bytes of ADDR_IN and ADDR_OUT. False when `bytes` are none, or a path is too long; when `room` is
+ * too small. `room->size` becomes what was written. */
+bool abi_addr_read(struct span bytes, uint32_t port, struct addr *out);
+bool abi_addr_write(const struct addr *a, struct abi_mem *room);
 
 /* ---- implementations --------------------------------------------------------------------------------------------- */
 
@@ -102,9 +132,15 @@ typedef int64_t (*abi_fn)(void *ctx, union abi_arg *args);
 /* ---- descriptors ------------------------------------------------------------------------------------------------- */
 
 enum abi_shape {
-#define SHAPE(name, nwasm, doc) ABI_##name##_SHAPE,
+#define SHAPE(name, way, nwasm, doc) ABI_##name##_SHAPE,
     ABI_SHAPES(SHAPE)
 #undef SHAPE
+};
+
+enum abi_way {
+#define WAY(name) ABI_WAY_##name,
+    ABI_WAYS(WAY)
+#undef WAY
 };
 
 enum abi_role {
@@ -151,7 +187,7 @@ struct abi_kind {
 struct abi_param {
     enum abi_kind_id kind;
     const char *name;
-    const char *count; /* arrays: the parameter that holds the number of elements, else "" */
+    const char *other; /* arrays: the parameter that holds the number of elements; addresses: the port; else "" */
 };
 
 struct abi_call {
@@ -163,10 +199,12 @@ struct abi_call {
     uint32_t nparams;
 };
 
-/* The rows of one import module. A name not found in it is looked for in `base`. Codes: a table's first row has
- * `first_code`, the others follow in order; rows are only ever appended. */
+/* Rows of one import module, in which there may be several tables. What is not found in it, by name and type, is looked
+ * for in `base`.  Codes: a table's first row has `first_code`, the others follow in order; rows are only ever appended.
+ */
 struct abi_table {
     const char *module;
+    const char *title;
     uint32_t first_code;
     const struct abi_call *calls;
     uint32_t ncalls;
@@ -177,6 +215,8 @@ struct abi_table {
 enum {
     ABI_PREVIEW1_FIRST_CODE = 0,
     ABI_UNSTABLE_FIRST_CODE = 128,
+    ABI_SOCKETS_FIRST_CODE = 160,
+    ABI_SOCKETS_V1_FIRST_CODE = 192,
 };
 enum abi_code {
 #define CALL(name, result, effect, doc, params) ABI_CODE_##name,
@@ -189,14 +229,29 @@ enum abi_code {
     ABI_WASI_UNSTABLE(CALL)
     ABI_CODE_UNSTABLE_END,
 #undef CALL
+#define CALL(name, result, effect, doc, params) ABI_CODE_##name,
+    ABI_CODE_SOCKETS_BEFORE = ABI_SOCKETS_FIRST_CODE - 1,
+    ABI_WASI_SOCKETS(CALL)
+    ABI_CODE_SOCKETS_END,
+#undef CALL
+#define CALL(name, result, effect, doc, params) ABI_CODE_v1_##name,
+    ABI_CODE_SOCKETS_V1_BEFORE = ABI_SOCKETS_V1_FIRST_CODE - 1,
+    ABI_WASI_SOCKETS_V1(CALL)
+    ABI_CODE_SOCKETS_V1_END,
+#undef CALL
 };
 // clang-format on
-_Static_assert((int)ABI_CODE_PREVIEW1_END <= (int)ABI_UNSTABLE_FIRST_CODE, "tables must not overlap");
+_Static_assert((int)ABI_CODE_PREVIEW1_END <= (int)ABI_UNSTABLE_FIRST_CODE &&
+                   (int)ABI_CODE_UNSTABLE_END <= (int)ABI_SOCKETS_FIRST_CODE &&
+                   (int)ABI_CODE_SOCKETS_END <= (int)ABI_SOCKETS_V1_FIRST_CODE,
+               "tables must not overlap");
 
-extern const struct abi_table abi_wasi_preview1;
+extern const struct abi_table abi_wasi_preview1; /* over both tables of sockets */
+extern const struct abi_table abi_wasi_sockets;
+extern const struct abi_table abi_wasi_sockets_v1;
 extern const struct abi_table abi_wasi_unstable;
 
-/* All tables, NULL at the end. */
+/* All tables, NULL at the end; that of a module which is over its others comes first. */
 extern const struct abi_table *const abi_tables[];
 
 const struct abi_kind *abi_kind(enum abi_kind_id id);
@@ -205,7 +260,8 @@ const struct abi_kind *abi_kind(enum abi_kind_id id);
 const struct abi_call *abi_call_by_code(uint32_t code);
 const char *abi_call_module(uint32_t code);
 
-/* How many Wasm parameters a shape takes, and what it is. */
+/* Which way a shape goes, how many Wasm parameters it takes, and what it is. */
+enum abi_way abi_shape_way(enum abi_shape s);
 uint32_t abi_shape_nwasm(enum abi_shape s);
 const char *abi_shape_doc(enum abi_shape s);
 
@@ -224,6 +280,8 @@ struct abi_text {
 
 void abi_show_value(struct abi_text *t, enum abi_kind_id kind, uint64_t value);
 void abi_show_bytes(struct abi_text *t, struct span bytes); /* a quoted string; JSON: {"base64":...} unless UTF-8 */
+/* An address with its port; NULL: without. */
+void abi_show_address_port(struct abi_text *t, struct span address, const uint64_t *port);
 void abi_show_result(struct abi_text *t, const struct abi_call *c, uint64_t result);
 
 /* The name of a WASI errno ("ENOENT") and what it means; "?" for others. */

@@ -13,21 +13,31 @@
 
 // clang-format off
 
-/* How parameters cross the edge. In the journal an input's bytes are one blob of the CALL record, an output's bytes one
- * blob of the RETURN record, an output value one of its vals; plain values are vals of the CALL.
+/* How parameters cross the edge. By way: the bytes of an IN are one blob of the CALL record, those of an OUT one blob
+ * of the RETURN record, a NUMBER_OUT is one of its vals; every Wasm parameter, and so all of a NUMBER, is a val of the
+ * CALL.
  *
- * SHAPE(NAME, Wasm parameters, "what it is") */
+ * SHAPE(NAME, way, Wasm parameters, "what it is") */
+#define ABI_WAYS(WAY) WAY(NUMBER) WAY(IN) WAY(NUMBER_OUT) WAY(OUT)
 #define ABI_SHAPES(SHAPE) \
-    SHAPE(VALUE,      1, "a number") \
-    SHAPE(OUT_VALUE,  1, "pointer to where a number goes") \
-    SHAPE(RECORD_OUT, 1, "pointer to where a record goes") \
-    SHAPE(BYTES_IN,   2, "pointer and length of bytes") \
-    SHAPE(BYTES_OUT,  2, "pointer and length of a buffer") \
-    SHAPE(ARRAY_IN,   1, "pointer to elements; their number is another parameter") \
-    SHAPE(ARRAY_OUT,  1, "pointer to room for elements; their number is another parameter") \
-    SHAPE(IOVS_IN,    2, "pointer to (pointer, length) pairs and their number: bytes in pieces") \
-    SHAPE(IOVS_OUT,   2, "pointer to (pointer, length) pairs and their number: a buffer in pieces") \
-    SHAPE(STRINGS,    2, "pointer to room for pointers, pointer to room for NUL-terminated strings")
+    SHAPE(VALUE,      NUMBER,     1, "a number") \
+    SHAPE(OUT_VALUE,  NUMBER_OUT, 1, "pointer to where a number goes") \
+    SHAPE(RECORD_OUT, OUT,        1, "pointer to where a record goes") \
+    SHAPE(BYTES_IN,   IN,         2, "pointer and length of bytes") \
+    SHAPE(BYTES_OUT,  OUT,        2, "pointer and length of a buffer") \
+    SHAPE(ARRAY_IN,   IN,         1, "pointer to elements; their number is another parameter") \
+    SHAPE(ARRAY_OUT,  OUT,        1, "pointer to room for elements; their number is another parameter") \
+    SHAPE(IOVS_IN,    IN,         2, "pointer to (pointer, length) pairs and their number: bytes in pieces") \
+    SHAPE(IOVS_OUT,   OUT,        2, "pointer to (pointer, length) pairs and their number: a buffer in pieces") \
+    SHAPE(STRINGS,    OUT,        2, "pointer to room for pointers, pointer to room for NUL-terminated strings") \
+    SHAPE(PAIR,       NUMBER,     2, "two numbers that are one, the upper half first") \
+    SHAPE(RECORD_IN,  IN,         1, "pointer to a record") \
+    SHAPE(REF_IN,     IN,         1, "pointer to (pointer, length) of bytes") \
+    SHAPE(REF_OUT,    OUT,        1, "pointer to (pointer, length) of a buffer") \
+    SHAPE(SIZED_OUT,  OUT,        2, "pointer to a buffer; pointer to its length, set to the bytes written (16 or less " \
+                                     "is the length itself)") \
+    SHAPE(LIST_OUT,   OUT,        3, "pointer to the pointer to a linked list; its length; pointer to where goes how " \
+                                     "much of it was filled")
 
 #define ABI_ROLES(ROLE) \
     ROLE(NONE) \
@@ -38,6 +48,8 @@
     ROLE(FD_NEW)   /* a descriptor made by the call */ \
     ROLE(DATA)     /* bytes that go to, or come from, the FD parameter */ \
     ROLE(DONE)     /* how many of the DATA bytes did */ \
+    ROLE(ADDRESS)  /* where to, or from; its port is the parameter it names */ \
+    ROLE(PORT)     /* shown with its address */ \
     ROLE(EXIT)     /* the exit status */
 
 #define ABI_KINDS(KIND) \
@@ -67,6 +79,10 @@
     KIND(RIFLAGS,      uint32_t, VALUE, 4, NONE, FLAGS(RIFLAGS),        "how to receive") \
     KIND(SIFLAGS,      uint32_t, VALUE, 4, NONE, hex,                   "how to send") \
     KIND(SDFLAGS,      uint32_t, VALUE, 4, NONE, FLAGS(SDFLAGS),        "directions of a connection") \
+    KIND(FAMILY,       uint32_t, VALUE, 4, NONE, NAMES(FAMILY),         "an address family") \
+    KIND(SOCKTYPE,     uint32_t, VALUE, 4, NONE, NAMES(SOCKTYPE),       "a type of socket") \
+    KIND(SOCKOPT,      uint64_t, PAIR,  8, NONE, NAMES(SOCKOPT),        "an option of a socket: level and number") \
+    KIND(PORT,         uint32_t, VALUE, 4, PORT, uint,                  "a port") \
     /* numbers that come back */ \
     KIND(OUT_SIZE,      uint32_t, OUT_VALUE, 4, NONE,   uint,           "a number of bytes or elements") \
     KIND(OUT_DONE,      uint32_t, OUT_VALUE, 4, DONE,   uint,           "how many bytes were transferred") \
@@ -74,6 +90,8 @@
     KIND(OUT_TIMESTAMP, uint64_t, OUT_VALUE, 8, NONE,   uint,           "nanoseconds") \
     KIND(OUT_FD,        uint32_t, OUT_VALUE, 4, FD_NEW, sint,           "a new descriptor") \
     KIND(OUT_ROFLAGS,   uint32_t, OUT_VALUE, 2, NONE,   FLAGS(ROFLAGS), "what was received") \
+    KIND(OUT_PORT,      uint32_t, OUT_VALUE, 4, PORT,   uint,           "a port") \
+    KIND(OUT_ADDRTYPE,  uint32_t, OUT_VALUE, 4, NONE,   NAMES(ADDRTYPE), "which addresses: 4 or 6") \
     /* bytes */ \
     KIND(PATH,        struct abi_mem,  BYTES_IN,  0, NONE, text,    "a path, relative to the descriptor before it") \
     KIND(BYTES_OUT,   struct abi_mem,  BYTES_OUT, 0, DATA, blob,    "bytes") \
@@ -82,12 +100,19 @@
     KIND(IOVS_IN,     struct abi_iovs, IOVS_IN,   0, DATA, blob,    "bytes in pieces") \
     KIND(IOVS_OUT,    struct abi_iovs, IOVS_OUT,  0, DATA, blob,    "bytes in pieces") \
     KIND(STRINGS_OUT, struct abi_strings, STRINGS, 0, NONE, strings, "strings") \
+    KIND(NAME_IN,     struct abi_mem,  BYTES_IN,  0, NONE, name_text, "a name; NULs at its end do not count") \
+    KIND(ADDR_IN,     struct abi_mem,  REF_IN,  0, ADDRESS, address, "an address of a socket") \
+    KIND(ADDR_OUT,    struct abi_mem,  REF_OUT, 0, ADDRESS, address, "an address of a socket") \
+    KIND(OPTION_IN,   struct abi_mem,  BYTES_IN,  0, NONE, option, "an option's value") \
+    KIND(OPTION_OUT,  struct abi_mem,  SIZED_OUT, 0, NONE, option, "an option's value") \
+    KIND(FOUND_OUT,   struct abi_mem,  LIST_OUT,  0, NONE, found, "addresses found") \
     /* records */ \
     KIND(OUT_FDSTAT,   struct wasi_fdstat *,   RECORD_OUT, 24, NONE, fdstat, "type, flags and rights of a descriptor") \
     KIND(OUT_FILESTAT, struct wasi_filestat *, RECORD_OUT, 64, NONE, filestat, "attributes of a file") \
     KIND(OUT_UNSTABLE_FILESTAT, struct wasi_unstable_filestat *, RECORD_OUT, 56, NONE, unstable_filestat, \
          "attributes of a file") \
     KIND(OUT_PRESTAT,  struct wasi_prestat *,  RECORD_OUT, 8,  NONE, prestat,  "what a descriptor was given as") \
+    KIND(HINTS_IN,     struct abi_mem,         RECORD_IN,  28, NONE, hints,    "which addresses to look for") \
     /* arrays */ \
     KIND(SUBSCRIPTIONS_IN, struct abi_mem, ARRAY_IN, 48, NONE, subscriptions, "what to wait for") \
     KIND(UNSTABLE_SUBSCRIPTIONS_IN, struct abi_mem, ARRAY_IN, 56, NONE, unstable_subscriptions, "what to wait for") \

@@ -382,6 +382,103 @@ void abi_show_events(struct abi_text *t, const struct abi_kind *k, struct span v
     buf_byte(t->out, ']');
 }
 
+/* ---- sockets ----------------------------------------------------------------------------------------------------- */
+
+void abi_show_name_text(struct abi_text *t, const struct abi_kind *k, struct span value) {
+    (void)k;
+    while (value.size && value.data[value.size - 1] == '\0')
+        value.size--;
+    abi_show_bytes(t, value);
+}
+
+static void put_address(struct abi_text *t, const struct addr *a, bool port) {
+    char text[ADDR_TEXT_MAX];
+    if (a->family == ADDR_UNIX) { /* a path can be any bytes */
+        struct buf b;
+        buf_init(&b, ADDR_TEXT_MAX);
+        buf_print(&b, "unix:%s", a->path);
+        if (t->json)
+            abi_show_bytes(t, buf_span(&b));
+        else
+            c_string(t->out, buf_span(&b));
+        buf_deinit(&b);
+        return;
+    }
+    buf_print(t->out, t->json ? "\"%s\"" : "%s", port ? addr_print(a, text) : addr_print_ip(a, text));
+}
+
+void abi_show_address_port(struct abi_text *t, struct span address, const uint64_t *port) {
+    struct addr a;
+    if (abi_addr_read(address, port ? (uint32_t)*port : 0, &a)) {
+        put_address(t, &a, port != NULL);
+    } else if (address.size == 0 || (address.size == 2 && get_u16(address.data) == WASI_FAMILY_UNSPEC)) {
+        buf_print(t->out, t->json ? "null" : "none");
+    } else {
+        abi_show_bytes(t, address);
+    }
+}
+
+void abi_show_address(struct abi_text *t, const struct abi_kind *k, struct span value) {
+    (void)k;
+    abi_show_address_port(t, value, NULL);
+}
+
+/* Words, or one or two numbers: nobody says how large an option is. */
+void abi_show_option(struct abi_text *t, const struct abi_kind *k, struct span value) {
+    (void)k;
+    bool words = value.size > 0;
+    for (size_t i = 0; i < value.size && words; i++)
+        words = value.data[i] >= ' ' && value.data[i] < 0x7f;
+    if (words || (value.size != 4 && value.size != 8 && value.size != 16))
+        abi_show_bytes(t, value);
+    else if (value.size == 4)
+        buf_print(t->out, "%d", (int)get_u32(value.data));
+    else if (value.size == 8)
+        buf_print(t->out, t->json ? "[%d,%d]" : "{%d, %d}", (int)get_u32(value.data), (int)get_u32(value.data + 4));
+    else
+        buf_print(t->out, t->json ? "[%lld,%lld]" : "{%lld, %lld}", (long long)get_u64(value.data),
+                  (long long)get_u64(value.data + 8));
+}
+
+void abi_show_hints(struct abi_text *t, const struct abi_kind *k, struct span value) {
+    (void)k;
+    COPY_RECORD(t, wasi_addrinfo, h, value);
+    size_t start = open_record(t);
+    field(t, start, "flags");
+    put_flags(t, &abi_names_AIFLAGS, h.flags);
+    field(t, start, "family");
+    put_name(t, &abi_names_FAMILY, h.family);
+    field(t, start, "socktype");
+    put_name(t, &abi_names_SOCKTYPE, h.socktype);
+    field(t, start, "protocol");
+    put_name(t, &abi_names_IPPROTO, (uint8_t)h.protocol);
+    close_record(t);
+}
+
+void abi_show_found(struct abi_text *t, const struct abi_kind *k, struct span value) {
+    (void)k;
+    struct abi_found f;
+    struct span left = value, name;
+    buf_byte(t->out, '[');
+    while (abi_found_next(&left, &f, &name)) {
+        struct addr a = {.family = f.family == WASI_FAMILY_INET ? ADDR_INET : ADDR_INET6, .port = f.port};
+        memcpy(a.ip, f.ip, a.family == ADDR_INET ? 4 : 16);
+        if (t->out->data[t->out->size - 1] != '[')
+            buf_print(t->out, t->json ? "," : ", ");
+        size_t start = open_record(t);
+        field(t, start, "addr");
+        put_address(t, &a, true);
+        field(t, start, "socktype");
+        put_name(t, &abi_names_SOCKTYPE, f.socktype);
+        if (name.size) {
+            field(t, start, "name");
+            abi_show_bytes(t, name);
+        }
+        close_record(t);
+    }
+    buf_byte(t->out, ']');
+}
+
 /* ---- whole values ------------------------------------------------------------------------------------------------ */
 
 void abi_show_value(struct abi_text *t, enum abi_kind_id kind, uint64_t value) {

@@ -8,11 +8,12 @@
 #define ABI_SHOWS(SHOW) \
     SHOW(uint) SHOW(sint) SHOW(hex) SHOW(name) SHOW(flags) SHOW(text) SHOW(blob) SHOW(strings) SHOW(dirents) \
     SHOW(fdstat) SHOW(filestat) SHOW(unstable_filestat) SHOW(prestat) SHOW(subscriptions) \
-    SHOW(unstable_subscriptions) SHOW(events)
+    SHOW(unstable_subscriptions) SHOW(events) SHOW(name_text) SHOW(address) SHOW(option) SHOW(hints) SHOW(found)
 #define ABI_NAME_SETS(SET) \
     SET(ERRNO) SET(CLOCKID) SET(ADVICE) SET(WHENCE) SET(UNSTABLE_WHENCE) SET(SIGNAL) SET(FDFLAGS) SET(FSTFLAGS) \
     SET(LOOKUPFLAGS) SET(OFLAGS) SET(RIGHTS) SET(RIFLAGS) SET(SDFLAGS) SET(ROFLAGS) SET(FILETYPE) SET(EVENTTYPE) \
-    SET(PREOPENTYPE) SET(EVENTRWFLAGS) SET(SUBCLOCKFLAGS)
+    SET(PREOPENTYPE) SET(EVENTRWFLAGS) SET(SUBCLOCKFLAGS) SET(FAMILY) SET(SOCKTYPE) SET(IPPROTO) SET(ADDRTYPE) \
+    SET(AIFLAGS) SET(SOCKOPT)
 // clang-format on
 
 #define SHOW(name) void abi_show_##name(struct abi_text *t, const struct abi_kind *k, struct span value);

@@ -87,7 +87,19 @@
     X(TIMEDOUT, 73, "connection timed out") \
     X(TXTBSY, 74, "text file busy") \
     X(XDEV, 75, "cross-device link") \
-    X(NOTCAPABLE, 76, "capabilities insufficient")
+    X(NOTCAPABLE, 76, "capabilities insufficient") \
+    /* of sock_getaddrinfo */ \
+    X(AI_ADDRFAMILY, 77, "the name has no address of this family") \
+    X(AI_AGAIN, 78, "no answer from the name service, try again") \
+    X(AI_BADFLAGS, 79, "invalid flags in the hints") \
+    X(AI_FAIL, 80, "the name service failed") \
+    X(AI_FAMILY, 81, "address family not supported") \
+    X(AI_MEMORY, 82, "no room for results") \
+    X(AI_NODATA, 83, "the name has no address") \
+    X(AI_NONAME, 84, "no such name") \
+    X(AI_SERVICE, 85, "no such service") \
+    X(AI_SOCKTYPE, 86, "socket type not supported") \
+    X(AI_SYSTEM, 87, "name look-up impossible")
 
 #define WASI_RIGHTS(X) \
     X(FD_DATASYNC, 0x1) \
@@ -147,6 +159,22 @@
 #define WASI_RIFLAGS(X) X(RECV_PEEK, 1) X(RECV_WAITALL, 2)
 #define WASI_ROFLAGS(X) X(RECV_DATA_TRUNCATED, 1)
 #define WASI_SDFLAGS(X) X(RD, 1) X(WR, 2)
+
+/* sockets */
+#define WASI_FAMILY(X) X(UNSPEC, 0) X(INET, 1) X(INET6, 2) X(UNIX, 3)
+#define WASI_SOCKTYPE(X) X(ANY, 0) X(DGRAM, 1) X(STREAM, 2)
+#define WASI_IPPROTO(X) X(IP, 0) X(TCP, 1) X(UDP, 2)
+#define WASI_ADDRTYPE(X) X(INET, 4) X(INET6, 6)
+#define WASI_AIFLAGS(X) \
+    X(PASSIVE, 1) X(CANONNAME, 2) X(NUMERICHOST, 4) X(NUMERICSERV, 8) X(V4MAPPED, 16) X(ALL, 32) X(ADDRCONFIG, 64)
+/* X(NAME, level << 32 | number). Beside the extension's own numbers those of Linux where it has none, or both. */
+#define WASI_SOCKOPT(X) \
+    X(REUSEADDR, 0) X(TYPE, 1) X(ERROR, 2) X(DONTROUTE, 3) X(BROADCAST, 4) X(SNDBUF, 5) X(RCVBUF, 6) X(KEEPALIVE, 7) \
+    X(OOBINLINE, 8) X(LINGER, 9) X(RCVLOWAT, 10) X(RCVTIMEO, 11) X(SNDTIMEO, 12) X(ACCEPTCONN, 13) \
+    X(BINDTODEVICE, 14) X(REUSEPORT, 15) \
+    X(TCP_NODELAY, 0x60000000f) X(TCP_NODELAY_LINUX, 0x600000001) X(TCP_KEEPIDLE, 0x600000004) \
+    X(TCP_KEEPINTVL, 0x600000005) X(TCP_KEEPCNT, 0x600000006) X(IPV6_V6ONLY, 0x290000001a) \
+    X(START_TLS, 0x74696d6500000001)
 
 enum wasi_errno {
 #define X(name, value, words) WASI_E##name = value,
@@ -208,6 +236,26 @@ enum {
 #undef X
 #define X(name, value) WASI_SD_##name = value,
     WASI_SDFLAGS(X)
+#undef X
+#define X(name, value) WASI_FAMILY_##name = value,
+    WASI_FAMILY(X)
+#undef X
+#define X(name, value) WASI_SOCKTYPE_##name = value,
+    WASI_SOCKTYPE(X)
+#undef X
+#define X(name, value) WASI_IPPROTO_##name = value,
+    WASI_IPPROTO(X)
+#undef X
+#define X(name, value) WASI_ADDRTYPE_##name = value,
+    WASI_ADDRTYPE(X)
+#undef X
+#define X(name, value) WASI_AI_##name = value,
+    WASI_AIFLAGS(X)
+#undef X
+};
+enum wasi_sockopt {
+#define X(name, value) WASI_SO_##name = value,
+    WASI_SOCKOPT(X)
 #undef X
 };
 // clang-format on
@@ -282,7 +330,23 @@ struct wasi_event {
     uint16_t flags;
     uint8_t pad1[6];
 };
+struct wasi_address {
+    uint32_t data, size;
+};
+struct wasi_addrinfo { /* made by the guest; see wasi_sockets.h */
+    uint16_t flags;
+    uint8_t family, socktype;
+    uint32_t protocol;
+    uint32_t addr_len, addr;           /* a struct wasi_sockaddr */
+    uint32_t canonname, canonname_len; /* room, and what is used of it; no NUL */
+    uint32_t next;                     /* 0: none */
+};
+struct wasi_sockaddr {
+    uint32_t family;
+    uint32_t data_len, data; /* room for the port (2 bytes, network order) and the address */
+};
 
+_Static_assert(sizeof(struct wasi_addrinfo) == 28, "layout");
 _Static_assert(sizeof(struct wasi_fdstat) == 24, "layout");
 _Static_assert(sizeof(struct wasi_filestat) == 64, "layout");
 _Static_assert(sizeof(struct wasi_unstable_filestat) == 56, "layout");

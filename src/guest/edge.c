@@ -23,7 +23,7 @@ void edge_free(struct edge *e) {
     if (!e)
         return;
     mem_free(e->bindings);
-    mem_free(e->strings);
+    mem_free(e->scratch);
     mem_free(e);
 }
 
@@ -80,35 +80,39 @@ static void find_implementation(struct edge *e, struct binding *b) {
 
 static enum status unlinkable(struct edge *e, const struct wasm_import *im, const struct abi_table *t,
                               struct err *err) {
-    int module = (int)im->module.size, name = (int)im->name.size;
+    int module = (int)im->module.size, function = (int)im->name.size;
     const char *m = (const char *)im->module.data, *n = (const char *)im->name.data;
     if (im->type.kind != WASM_KIND_FUNC) {
         static const char *const kinds[] = {"function", "table", "memory", "global"};
         return err_set(err, ST_UNLINKABLE, "the module imports %.*s.%.*s, a %s; there are only functions to import",
-                       module, m, name, n, kinds[im->type.kind]);
+                       module, m, function, n, kinds[im->type.kind]);
     }
     if (!t) {
         struct buf there;
         buf_init(&there, 400);
-        for (uint32_t i = 0; e->nlibraries ? i < e->nlibraries : abi_tables[i] != NULL; i++)
-            buf_print(&there, "%s%s", i ? ", " : "",
-                      e->nlibraries ? e->libraries[i].table->module : abi_tables[i]->module);
+        const char *before = "";
+        for (uint32_t i = 0; e->nlibraries ? i < e->nlibraries : abi_tables[i] != NULL; i++) {
+            const char *name = e->nlibraries ? e->libraries[i].table->module : abi_tables[i]->module;
+            if (strcmp(name, before) != 0) /* tables of one module stand together */
+                buf_print(&there, "%s%s", i ? ", " : "", name);
+            before = name;
+        }
         enum status s =
             err_set(err, ST_UNLINKABLE,
                     "the module imports %.*s.%.*s, and there is no import module of that name; there are: %s", module,
-                    m, name, n, buf_cstr(&there));
+                    m, function, n, buf_cstr(&there));
         buf_deinit(&there);
         return s;
     }
     const struct abi_call *other = find_call(t, im->name, NULL);
     if (!other)
         return err_set(err, ST_UNLINKABLE, "the module imports %.*s.%.*s, and %s has no function of that name", module,
-                       m, name, n, t->module);
+                       m, function, n, t->module);
     char params[ABI_MAX_WASM_PARAMS + 1];
     abi_call_params(other, params);
     return err_set(err, ST_UNLINKABLE,
                    "the module imports %.*s.%.*s with another type: there it takes (%s), i an i32 and I an i64, and %s",
-                   module, m, name, n, params,
+                   module, m, function, n, params,
                    other->result == ABI_RESULT_NORETURN ? "answers nothing" : "answers an i32");
 }
 

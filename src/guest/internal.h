@@ -6,11 +6,23 @@
 #include "guest/edge.h"
 #include "guest/guest.h"
 
-enum { EDGE_STAGING = 256 }; /* bytes of all records of one call */
+enum {
+    EDGE_STAGING = 256, /* bytes of all records of one call */
+    EDGE_MAX_LIST = 64, /* elements of a list that are looked at */
+};
+
+/* An element of a guest's linked list, checked; pointers into guest memory. */
+struct element {
+    uint32_t at;
+    uint32_t address; /* its struct wasi_sockaddr */
+    uint32_t data, data_size;
+    uint32_t name, name_size;
+};
 
 /* One parameter, ready to run. */
 struct step {
     uint8_t shape; /* enum abi_shape */
+    uint8_t way;   /* enum abi_way */
     uint8_t slot;  /* its first Wasm parameter */
     uint8_t count; /* arrays: the Wasm parameter with the number of elements */
     uint8_t bytes;
@@ -64,8 +76,10 @@ struct edge {
     struct journal_record out; /* the record being written; one at a time */
     struct iovec whole[JOURNAL_MAX_BLOBS];
     struct iovec iov[ABI_MAX_IOVS], cut[ABI_MAX_IOVS];
-    uint8_t *strings; /* scratch for STRINGS, grown on demand */
-    size_t strings_cap;
+    struct element list[EDGE_MAX_LIST]; /* of LIST_OUT, found when the call was opened */
+    uint32_t nlist;
+    uint8_t *scratch; /* for STRINGS and LIST_OUT, grown on demand */
+    size_t scratch_cap;
 };
 
 /* One call on its way. */

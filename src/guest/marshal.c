@@ -9,17 +9,10 @@ enum { MAX_SCANNED_IOVS = 1 << 16 }; /* more are left out, empty or not */
 /* Of buffers and arrays in one call; iovs have a bound of their own. */
 #define MAX_BYTES (JOURNAL_RECORD_MAX - ABI_MAX_TRANSFER - (1u << 20))
 
-static bool is_input(uint8_t shape) {
-    return shape == ABI_BYTES_IN_SHAPE || shape == ABI_ARRAY_IN_SHAPE || shape == ABI_IOVS_IN_SHAPE;
-}
-
+/* Whether something is put into guest memory after the implementation has come back. */
 static bool is_value(uint8_t shape) {
-    return shape == ABI_OUT_VALUE_SHAPE || shape == ABI_RECORD_OUT_SHAPE || shape == ABI_STRINGS_SHAPE;
-}
-
-static bool is_output(uint8_t shape) {
-    return is_value(shape) || shape == ABI_BYTES_OUT_SHAPE || shape == ABI_ARRAY_OUT_SHAPE ||
-           shape == ABI_IOVS_OUT_SHAPE;
+    return shape == ABI_OUT_VALUE_SHAPE || shape == ABI_RECORD_OUT_SHAPE || shape == ABI_STRINGS_SHAPE ||
+           shape == ABI_SIZED_OUT_SHAPE || shape == ABI_LIST_OUT_SHAPE;
 }
 
 /* The Wasm parameter that holds the number of elements of an array. */
@@ -36,7 +29,7 @@ static uint8_t count_slot(const struct abi_call *c, const char *name) {
 
 void marshal_compile(struct binding *b) {
     const struct abi_call *c = b->call;
-    uint32_t slot = 0, blobs = 0, vals = 1, staging = 0, niovs = 0;
+    uint32_t slot = 0, blobs = 0, vals = 1, staging = 0, niovs = 0, gathered = 0;
     must(c->nparams <= ABI_MAX_PARAMS);
     b->nsteps = (uint8_t)c->nparams;
     b->exit_slot = -1;
@@ -44,24 +37,27 @@ void marshal_compile(struct binding *b) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
         struct step *s = &b->steps[i];
         s->shape = (uint8_t)k->shape;
+        s->way = (uint8_t)abi_shape_way(k->shape);
         s->slot = (uint8_t)slot;
         s->bytes = k->bytes;
         if (k->shape == ABI_ARRAY_IN_SHAPE || k->shape == ABI_ARRAY_OUT_SHAPE)
-            s->count = count_slot(c, c->params[i].count);
+            s->count = count_slot(c, c->params[i].other);
         if (k->shape == ABI_RECORD_OUT_SHAPE)
             staging += (k->bytes + 15u) & ~15u;
         if (k->role == ABI_ROLE_EXIT)
             b->exit_slot = (int8_t)slot;
         niovs += k->shape == ABI_IOVS_IN_SHAPE || k->shape == ABI_IOVS_OUT_SHAPE;
-        vals += k->shape == ABI_OUT_VALUE_SHAPE;
-        blobs += k->shape != ABI_VALUE_SHAPE && k->shape != ABI_OUT_VALUE_SHAPE;
-        b->has_inputs |= is_input(s->shape);
+        gathered += k->shape == ABI_STRINGS_SHAPE || k->shape == ABI_LIST_OUT_SHAPE;
+        vals += s->way == ABI_WAY_NUMBER_OUT;
+        blobs += s->way == ABI_WAY_IN || s->way == ABI_WAY_OUT;
+        b->has_inputs |= s->way == ABI_WAY_IN;
         b->has_values |= is_value(s->shape);
-        b->has_outputs |= is_output(s->shape);
+        b->has_outputs |= s->way == ABI_WAY_OUT || s->way == ABI_WAY_NUMBER_OUT;
         slot += abi_shape_nwasm(k->shape);
     }
     must(slot <= ABI_MAX_WASM_PARAMS && slot <= JOURNAL_MAX_VALS);
-    must(vals <= JOURNAL_MAX_VALS && blobs <= JOURNAL_MAX_BLOBS && staging <= EDGE_STAGING && niovs <= 1);
+    must(vals <= JOURNAL_MAX_VALS && blobs <= JOURNAL_MAX_BLOBS && staging <= EDGE_STAGING && niovs <= 1 &&
+         gathered <= 1);
     b->nwasm = (uint8_t)slot;
     b->takes_time = (c->effect & ABI_BLOCKS) && !(c->effect & ABI_WRITES); /* a clock read is a tenth of a write */
 }
@@ -99,6 +95,68 @@ static inline bool open_array(struct passage *p, const struct step *s, const uin
     if (size > UINT32_MAX || !inside(p, ptr, size))
         return false;
     *out = (struct abi_mem){p->memory + ptr, (uint32_t)size};
+    return true;
+}
+
+/* Bytes to which a (pointer, length) in guest memory points. */
+static bool open_ref(struct passage *p, uint32_t ptr, struct abi_mem *out) {
+    if (!inside(p, ptr, sizeof(struct wasi_address)))
+        return false;
+    uint32_t data = get_u32(p->memory + ptr), size = get_u32(p->memory + ptr + 4);
+    if (!inside(p, data, size))
+        return false;
+    *out = (struct abi_mem){p->memory + data, size};
+    return true;
+}
+
+/* Some guests pass the length itself where others point at it. So low an address is none. */
+static bool length_is_itself(uint64_t slot) {
+    return (uint32_t)slot <= 16;
+}
+
+static bool open_sized(struct passage *p, const struct step *s, const uint64_t *slots, struct abi_mem *out) {
+    uint32_t ptr = (uint32_t)slots[s->slot], size = (uint32_t)slots[s->slot + 1];
+    if (!length_is_itself(size)) {
+        if (!inside(p, size, 4))
+            return false;
+        size = get_u32(p->memory + size);
+    }
+    if (!inside(p, ptr, size))
+        return false;
+    *out = (struct abi_mem){p->memory + ptr, size};
+    return true;
+}
+
+/* The list is walked before anything is written: what is written may well lie on its elements. */
+static bool open_list(struct binding *b, struct passage *p, const struct step *s, const uint64_t *slots) {
+    struct edge *e = b->edge;
+    const uint32_t first = (uint32_t)slots[s->slot], max = (uint32_t)slots[s->slot + 1];
+    if (!inside(p, first, 4) || !inside(p, (uint32_t)slots[s->slot + 2], 4))
+        return false;
+    uint32_t at = get_u32(p->memory + first);
+    for (e->nlist = 0; e->nlist < max && e->nlist < EDGE_MAX_LIST && at != 0; e->nlist++) {
+        struct wasi_addrinfo info;
+        struct wasi_sockaddr address = {0};
+        if (!inside(p, at, sizeof info))
+            return false;
+        memcpy(&info, p->memory + at, sizeof info);
+        if (info.addr) {
+            if (!inside(p, info.addr, sizeof address))
+                return false;
+            memcpy(&address, p->memory + info.addr, sizeof address);
+        }
+        if (!inside(p, address.data, address.data_len) || !inside(p, info.canonname, info.canonname_len))
+            return false;
+        e->list[e->nlist] = (struct element){
+            .at = at,
+            .address = info.addr,
+            .data = address.data,
+            .data_size = address.data_len,
+            .name = info.canonname,
+            .name_size = info.canonname_len,
+        };
+        at = info.next;
+    }
     return true;
 }
 
@@ -145,6 +203,28 @@ uint32_t marshal_open(struct binding *b, struct passage *p, const uint64_t *slot
                 return WASI_EFAULT;
             break;
         case ABI_STRINGS_SHAPE: p->args[i].strings = (struct abi_strings){NULL, 0}; break;
+        case ABI_PAIR_SHAPE: p->args[i].u64 = v << 32 | (uint32_t)slots[s->slot + 1]; break;
+        case ABI_RECORD_IN_SHAPE:
+            if (!inside(p, ptr, s->bytes))
+                return WASI_EFAULT;
+            p->args[i].mem = (struct abi_mem){p->memory + ptr, s->bytes};
+            break;
+        case ABI_REF_IN_SHAPE:
+        case ABI_REF_OUT_SHAPE:
+            if (!open_ref(p, ptr, &p->args[i].mem))
+                return WASI_EFAULT;
+            bytes += p->args[i].mem.size;
+            break;
+        case ABI_SIZED_OUT_SHAPE:
+            if (!open_sized(p, s, slots, &p->args[i].mem))
+                return WASI_EFAULT;
+            bytes += p->args[i].mem.size;
+            break;
+        case ABI_LIST_OUT_SHAPE:
+            if (!open_list(b, p, s, slots))
+                return WASI_EFAULT;
+            p->args[i].mem = (struct abi_mem){NULL, 0};
+            break;
         }
     }
     return bytes > MAX_BYTES ? WASI_EINVAL : 0;
@@ -165,7 +245,9 @@ void marshal_inputs(struct binding *b, struct passage *p, struct journal_record 
         const union abi_arg *a = &p->args[i];
         switch ((enum abi_shape)s->shape) {
         case ABI_BYTES_IN_SHAPE:
-        case ABI_ARRAY_IN_SHAPE: add_blob(b->edge, r, a->mem.data, a->mem.size); break;
+        case ABI_ARRAY_IN_SHAPE:
+        case ABI_RECORD_IN_SHAPE:
+        case ABI_REF_IN_SHAPE: add_blob(b->edge, r, a->mem.data, a->mem.size); break;
         case ABI_IOVS_IN_SHAPE:
             r->blobs[r->nblobs++] = (struct journal_blob){a->iovs.iov, a->iovs.n, a->iovs.size};
             break;
@@ -188,28 +270,62 @@ static void add_cut_blob(struct edge *e, struct journal_record *r, const struct 
     r->blobs[r->nblobs++] = (struct journal_blob){e->cut, n, iovs->size};
 }
 
-/* All strings, NUL-terminated, one after the other, in the edge's scratch; false when pointers or bytes are out of the
- * guest's bounds. */
+static uint8_t *scratch(struct edge *e, size_t size) {
+    if (size > e->scratch_cap) {
+        e->scratch = mem_realloc(e->scratch, size);
+        e->scratch_cap = size;
+    }
+    return e->scratch;
+}
+
+/* All strings, NUL-terminated, one after the other; false when pointers or bytes are out of the guest's bounds. */
 static bool join_strings(struct binding *b, struct passage *p, const struct step *s, const uint64_t *slots,
                          const struct abi_strings *strings, struct span *out) {
-    struct edge *e = b->edge;
     size_t total = 0;
     for (uint32_t i = 0; i < strings->n; i++)
         total += strlen(strings->list[i]) + 1;
     if (!inside(p, (uint32_t)slots[s->slot], (uint64_t)strings->n * 4) ||
         !inside(p, (uint32_t)slots[s->slot + 1], total))
         return false;
-    if (total > e->strings_cap) {
-        e->strings = mem_realloc(e->strings, total);
-        e->strings_cap = total;
-    }
+    uint8_t *to = scratch(b->edge, total);
     size_t at = 0;
     for (uint32_t i = 0; i < strings->n; i++) {
         size_t n = strlen(strings->list[i]) + 1;
-        memcpy(e->strings + at, strings->list[i], n);
+        memcpy(to + at, strings->list[i], n);
         at += n;
     }
-    *out = SPAN(e->strings, total);
+    *out = SPAN(to, total);
+    return true;
+}
+
+/* Bytes that an address takes in a list: port and all. */
+static uint32_t found_size(const struct abi_found *f) {
+    return f->family == WASI_FAMILY_INET ? 6 : 18;
+}
+
+/* Those of `found` for which the guest's list has an element with room. */
+static struct span choose_found(struct edge *e, struct span found) {
+    uint8_t *to = scratch(e, found.size);
+    size_t size = 0;
+    uint32_t n = 0;
+    struct abi_found f;
+    struct span name;
+    for (const uint8_t *at = found.data; n < e->nlist && abi_found_next(&found, &f, &name); at = found.data) {
+        if (found_size(&f) > e->list[n].data_size)
+            continue;
+        memcpy(to + size, at, (size_t)(found.data - at));
+        size += (size_t)(found.data - at);
+        n++;
+    }
+    return SPAN(to, size);
+}
+
+/* What an implementation left in memory of its own, as one piece in the edge's scratch. */
+static bool gather(struct binding *b, struct passage *p, const struct step *s, const uint64_t *slots,
+                   const union abi_arg *a, struct span *out) {
+    if (s->shape == ABI_STRINGS_SHAPE)
+        return join_strings(b, p, s, slots, &a->strings, out);
+    *out = choose_found(b->edge, SPAN(a->mem.data, a->mem.size));
     return true;
 }
 
@@ -217,20 +333,24 @@ bool marshal_outputs(struct binding *b, struct passage *p, const uint64_t *slots
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
-        struct span joined;
+        struct span gathered;
         switch ((enum abi_shape)s->shape) {
         case ABI_OUT_VALUE_SHAPE: r->vals[r->nvals++] = s->bytes == 8 ? a->u64 : a->u32; break;
         case ABI_RECORD_OUT_SHAPE: add_blob(b->edge, r, a->ptr, s->bytes); break;
         case ABI_BYTES_OUT_SHAPE:
         case ABI_ARRAY_OUT_SHAPE:
-            must(inside(p, (uint32_t)slots[s->slot], a->mem.size)); /* an implementation that wrote too much */
+        case ABI_REF_OUT_SHAPE:
+        case ABI_SIZED_OUT_SHAPE:
+            /* or an implementation wrote too much */
+            must(inside(p, (uint64_t)(a->mem.data - p->memory), a->mem.size));
             add_blob(b->edge, r, a->mem.data, a->mem.size);
             break;
         case ABI_IOVS_OUT_SHAPE: add_cut_blob(b->edge, r, &a->iovs); break;
         case ABI_STRINGS_SHAPE:
-            if (!join_strings(b, p, s, slots, &a->strings, &joined))
+        case ABI_LIST_OUT_SHAPE:
+            if (!gather(b, p, s, slots, a, &gathered))
                 return false;
-            add_blob(b->edge, r, joined.data, joined.size);
+            add_blob(b->edge, r, gathered.data, gathered.size);
             break;
         default: break;
         }
@@ -256,22 +376,67 @@ static void put_strings(struct passage *p, const struct step *s, const uint64_t 
         memcpy(p->memory + at, joined.data, joined.size);
 }
 
+/* Elements in order, each with one of `found`. */
+static void put_list(struct edge *e, struct passage *p, const struct step *s, const uint64_t *slots,
+                     struct span found) {
+    struct abi_found f;
+    struct span name;
+    uint32_t n = 0;
+    for (; n < e->nlist && abi_found_next(&found, &f, &name); n++) {
+        const struct element *to = &e->list[n];
+        uint8_t data[18] = {(uint8_t)(f.port >> 8), (uint8_t)f.port};
+        memcpy(data + 2, f.ip, 16);
+        memcpy(p->memory + to->data, data, found_size(&f));
+        put_u32(p->memory + to->address, f.family);
+        if (name.size > to->name_size)
+            name.size = to->name_size;
+        if (name.size)
+            memcpy(p->memory + to->name, name.data, name.size);
+
+        struct wasi_addrinfo info;
+        memcpy(&info, p->memory + to->at, sizeof info);
+        info.family = f.family;
+        info.socktype = f.socktype;
+        info.protocol = f.protocol;
+        info.addr_len = f.family == WASI_FAMILY_INET ? 16 : 28; /* as if of C's address structs */
+        info.canonname_len = (uint32_t)name.size;
+        memcpy(p->memory + to->at, &info, sizeof info);
+    }
+    put_u32(p->memory + (uint32_t)slots[s->slot + 2], n);
+}
+
+/* What is not in guest memory yet: a number, or bytes. */
+static void put_after(struct edge *e, struct passage *p, const struct step *s, const uint64_t *slots, uint64_t number,
+                      struct span bytes) {
+    const uint32_t ptr = (uint32_t)slots[s->slot];
+    switch ((enum abi_shape)s->shape) {
+    case ABI_OUT_VALUE_SHAPE: put_value(p, ptr, number, s->bytes); break;
+    case ABI_RECORD_OUT_SHAPE: memcpy(p->memory + ptr, bytes.data, s->bytes); break;
+    case ABI_STRINGS_SHAPE: put_strings(p, s, slots, bytes); break;
+    case ABI_SIZED_OUT_SHAPE:
+        if (!length_is_itself(slots[s->slot + 1]))
+            put_value(p, (uint32_t)slots[s->slot + 1], bytes.size, 4);
+        break;
+    case ABI_LIST_OUT_SHAPE: put_list(e, p, s, slots, bytes); break;
+    default: break;
+    }
+}
+
 bool marshal_close(struct binding *b, struct passage *p, const uint64_t *slots) {
-    struct span joined = {NULL, 0};
+    struct span gathered = {NULL, 0};
     for (uint32_t i = 0; i < b->nsteps; i++)
-        if (b->steps[i].shape == ABI_STRINGS_SHAPE &&
-            !join_strings(b, p, &b->steps[i], slots, &p->args[i].strings, &joined))
+        if ((b->steps[i].shape == ABI_STRINGS_SHAPE || b->steps[i].shape == ABI_LIST_OUT_SHAPE) &&
+            !gather(b, p, &b->steps[i], slots, &p->args[i], &gathered))
             return false;
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
-        uint32_t ptr = (uint32_t)slots[s->slot];
-        switch ((enum abi_shape)s->shape) {
-        case ABI_OUT_VALUE_SHAPE: put_value(p, ptr, a->u64, s->bytes); break;
-        case ABI_RECORD_OUT_SHAPE: memcpy(p->memory + ptr, a->ptr, s->bytes); break;
-        case ABI_STRINGS_SHAPE: put_strings(p, s, slots, joined); break;
-        default: break;
-        }
+        if (!is_value(s->shape))
+            continue;
+        struct span bytes = s->shape == ABI_RECORD_OUT_SHAPE  ? SPAN(a->ptr, s->bytes)
+                            : s->shape == ABI_SIZED_OUT_SHAPE ? SPAN(a->mem.data, a->mem.size)
+                                                              : gathered;
+        put_after(b->edge, p, s, slots, a->u64, bytes);
     }
     return true;
 }
@@ -294,15 +459,28 @@ static bool strings_fit(struct passage *p, const struct step *s, const uint64_t 
            inside(p, (uint32_t)slots[s->slot + 1], joined.size);
 }
 
+/* A list of a record must be one, with room for every element. */
+static bool list_fits(struct edge *e, struct span found) {
+    struct abi_found f;
+    struct span name;
+    for (uint32_t n = 0; abi_found_next(&found, &f, &name); n++)
+        if (n >= e->nlist || found_size(&f) > e->list[n].data_size)
+            return false;
+    return found.size == 0;
+}
+
 /* The bounds within which an output blob of the record must be. */
-static bool blob_fits(struct passage *p, const struct step *s, const uint64_t *slots, const union abi_arg *a,
-                      struct span blob) {
+static bool blob_fits(struct edge *e, struct passage *p, const struct step *s, const uint64_t *slots,
+                      const union abi_arg *a, struct span blob) {
     switch ((enum abi_shape)s->shape) {
     case ABI_RECORD_OUT_SHAPE: return blob.size == s->bytes;
     case ABI_BYTES_OUT_SHAPE:
-    case ABI_ARRAY_OUT_SHAPE: return blob.size <= a->mem.size;
+    case ABI_ARRAY_OUT_SHAPE:
+    case ABI_REF_OUT_SHAPE:
+    case ABI_SIZED_OUT_SHAPE: return blob.size <= a->mem.size;
     case ABI_IOVS_OUT_SHAPE: return blob.size <= a->iovs.size;
     case ABI_STRINGS_SHAPE: return strings_fit(p, s, slots, blob);
+    case ABI_LIST_OUT_SHAPE: return list_fits(e, blob);
     default: return false;
     }
 }
@@ -316,42 +494,35 @@ const char *marshal_replay(struct binding *b, struct passage *p, const uint64_t 
     uint32_t nvals = 1, nblobs = 0;
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
-        if (s->shape == ABI_OUT_VALUE_SHAPE)
-            nvals++;
-        else if (is_output(s->shape) &&
-                 (nblobs >= r->nblobs || !blob_fits(p, s, slots, &p->args[i], blob_span(&r->blobs[nblobs++]))))
+        nvals += s->way == ABI_WAY_NUMBER_OUT;
+        if (s->way == ABI_WAY_OUT &&
+            (nblobs >= r->nblobs || !blob_fits(b->edge, p, s, slots, &p->args[i], blob_span(&r->blobs[nblobs++]))))
             return "more bytes than the guest has room for, or fewer than a record has";
     }
     if (nvals != r->nvals || nblobs != r->nblobs)
         return "another number of results than the import has";
-    /* Bytes first, then values, records and strings: the order of a live call, should they overlap. */
+    /* Bytes first, then all else: the order of a live call, should they overlap. */
     nblobs = 0;
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
-        if (!is_output(s->shape) || s->shape == ABI_OUT_VALUE_SHAPE)
+        if (s->way != ABI_WAY_OUT)
             continue;
         struct span blob = blob_span(&r->blobs[nblobs++]);
         if (s->shape == ABI_IOVS_OUT_SHAPE)
             scatter(&p->args[i].iovs, blob);
-        else if ((s->shape == ABI_BYTES_OUT_SHAPE || s->shape == ABI_ARRAY_OUT_SHAPE) && blob.size)
+        else if ((s->shape == ABI_BYTES_OUT_SHAPE || s->shape == ABI_ARRAY_OUT_SHAPE || s->shape == ABI_REF_OUT_SHAPE ||
+                  s->shape == ABI_SIZED_OUT_SHAPE) &&
+                 blob.size)
             memcpy(p->args[i].mem.data, blob.data, blob.size);
     }
     nvals = 1;
     nblobs = 0;
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
-        uint32_t ptr = (uint32_t)slots[s->slot];
-        if (s->shape == ABI_OUT_VALUE_SHAPE) {
-            put_value(p, ptr, r->vals[nvals++], s->bytes);
-            continue;
-        }
-        if (!is_output(s->shape))
-            continue;
-        struct span blob = blob_span(&r->blobs[nblobs++]);
-        if (s->shape == ABI_RECORD_OUT_SHAPE)
-            memcpy(p->memory + ptr, blob.data, s->bytes);
-        else if (s->shape == ABI_STRINGS_SHAPE)
-            put_strings(p, s, slots, blob);
+        if (s->way == ABI_WAY_NUMBER_OUT)
+            put_after(b->edge, p, s, slots, r->vals[nvals++], SPAN(NULL, 0));
+        else if (s->way == ABI_WAY_OUT)
+            put_after(b->edge, p, s, slots, 0, blob_span(&r->blobs[nblobs++]));
     }
     return NULL;
 }

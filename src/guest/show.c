@@ -16,6 +16,24 @@ static struct span flat(const struct journal_blob *blob, uint32_t width, struct 
     return buf_span(scratch);
 }
 
+/* With the port that goes with it, which is the parameter it names. */
+static void show_address(struct abi_text *t, const struct abi_call *c, const struct abi_param *p,
+                         const struct journal_record *r, const struct journal_blob *blob) {
+    const enum abi_way way = r->type == JOURNAL_CALL ? ABI_WAY_NUMBER : ABI_WAY_NUMBER_OUT;
+    const uint64_t *port = NULL;
+    uint32_t slot = 0, val = 1;
+    struct buf scratch = {0};
+    for (uint32_t i = 0; i < c->nparams && p->other[0]; i++) {
+        const struct abi_kind *k = abi_kind(c->params[i].kind);
+        if (k->role == ABI_ROLE_PORT && abi_shape_way(k->shape) == way && strcmp(c->params[i].name, p->other) == 0)
+            port = &r->vals[way == ABI_WAY_NUMBER ? slot : val];
+        slot += abi_shape_nwasm(k->shape);
+        val += abi_shape_way(k->shape) == ABI_WAY_NUMBER_OUT;
+    }
+    abi_show_address_port(t, flat(blob, 0, &scratch), port);
+    buf_deinit(&scratch);
+}
+
 static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct journal_blob *blob) {
     struct buf scratch = {0};
     if (!t->json && (k->role == ABI_ROLE_DATA))
@@ -25,7 +43,7 @@ static void show_blob(struct abi_text *t, const struct abi_kind *k, const struct
 }
 
 static bool is_input(enum abi_shape s) {
-    return s == ABI_BYTES_IN_SHAPE || s == ABI_ARRAY_IN_SHAPE || s == ABI_IOVS_IN_SHAPE;
+    return abi_shape_way(s) == ABI_WAY_IN;
 }
 
 static void name(struct abi_text *t, bool *first, const char *s) {
@@ -62,12 +80,20 @@ static bool call_is_plain(const struct abi_call *c, const struct journal_record 
 }
 
 /* The parameter's own words in a CALL. Outputs are shown with the result, but for the room a buffer has. */
-static void show_argument(struct abi_text *t, const struct abi_param *p, const struct journal_record *r, uint32_t slot,
-                          uint32_t *blob, bool *first) {
+static void show_argument(struct abi_text *t, const struct abi_call *c, const struct abi_param *p,
+                          const struct journal_record *r, uint32_t slot, uint32_t *blob, bool *first) {
     const struct abi_kind *k = abi_kind(p->kind);
-    if (k->shape == ABI_VALUE_SHAPE) {
+    if (k->role == ABI_ROLE_PORT && r->nblobs > 0) {
+        return; /* the address says it */
+    } else if (k->shape == ABI_VALUE_SHAPE) {
         name(t, first, p->name);
         abi_show_value(t, p->kind, r->vals[slot]);
+    } else if (k->shape == ABI_PAIR_SHAPE) {
+        name(t, first, p->name);
+        abi_show_value(t, p->kind, r->vals[slot] << 32 | (uint32_t)r->vals[slot + 1]);
+    } else if (k->role == ABI_ROLE_ADDRESS && is_input(k->shape) && *blob < r->nblobs) {
+        name(t, first, p->name);
+        show_address(t, c, p, r, &r->blobs[(*blob)++]);
     } else if (is_input(k->shape) && *blob < r->nblobs) {
         name(t, first, p->name);
         show_blob(t, k, &r->blobs[(*blob)++]);
@@ -99,7 +125,7 @@ void guest_show_call(struct abi_text *t, const struct journal_record *r) {
     if (call_is_plain(c, r)) {
         uint32_t slot = 0, blob = 0;
         for (uint32_t i = 0; i < c->nparams; i++) {
-            show_argument(t, &c->params[i], r, slot, &blob, &first);
+            show_argument(t, c, &c->params[i], r, slot, &blob, &first);
             slot += abi_shape_nwasm(abi_kind(c->params[i].kind)->shape);
         }
     } else {
@@ -116,8 +142,8 @@ static bool return_is_plain(const struct abi_call *c, const struct journal_recor
         return r->nvals == 1 && r->nblobs == 0;
     for (uint32_t i = 0; i < c->nparams; i++) {
         enum abi_shape s = abi_kind(c->params[i].kind)->shape;
-        vals += s == ABI_OUT_VALUE_SHAPE;
-        blobs += s != ABI_OUT_VALUE_SHAPE && s != ABI_VALUE_SHAPE && !is_input(s);
+        vals += abi_shape_way(s) == ABI_WAY_NUMBER_OUT;
+        blobs += abi_shape_way(s) == ABI_WAY_OUT;
     }
     return r->nvals == vals && r->nblobs == blobs;
 }
@@ -127,14 +153,19 @@ static void show_outputs(struct abi_text *t, const struct abi_call *c, const str
     bool first = true;
     for (uint32_t i = 0; i < c->nparams; i++) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
-        if (k->shape == ABI_VALUE_SHAPE || is_input(k->shape))
+        const enum abi_way way = abi_shape_way(k->shape);
+        if (way == ABI_WAY_NUMBER_OUT && k->role == ABI_ROLE_PORT)
+            val++; /* the address says it */
+        if ((way != ABI_WAY_NUMBER_OUT && way != ABI_WAY_OUT) || k->role == ABI_ROLE_PORT)
             continue;
         if (t->json)
             name(t, &first, c->params[i].name);
         else
             buf_print(t->out, " %s=", c->params[i].name);
-        if (k->shape == ABI_OUT_VALUE_SHAPE)
+        if (way == ABI_WAY_NUMBER_OUT)
             abi_show_value(t, c->params[i].kind, r->vals[val++]);
+        else if (k->role == ABI_ROLE_ADDRESS)
+            show_address(t, c, &c->params[i], r, &r->blobs[blob++]);
         else
             show_blob(t, k, &r->blobs[blob++]);
     }

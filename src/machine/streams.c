@@ -88,7 +88,7 @@ static void find_roles(struct roles *r, uint32_t code) {
     *r = (struct roles){true, false, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT, NO_SLOT};
     for (uint32_t i = 0; c && i < c->nparams; i++) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
-        bool input = k->shape == ABI_BYTES_IN_SHAPE || k->shape == ABI_IOVS_IN_SHAPE || k->shape == ABI_ARRAY_IN_SHAPE;
+        bool input = abi_shape_way(k->shape) == ABI_WAY_IN;
         switch (k->role) {
         case ABI_ROLE_FD: r->fd = slot; break;
         case ABI_ROLE_FD_CLOSE: r->close = slot; break;
@@ -98,10 +98,12 @@ static void find_roles(struct roles *r, uint32_t code) {
         case ABI_ROLE_DONE: r->done = val; break;
         case ABI_ROLE_DATA: r->data = input ? blob : NO_SLOT; break;
         case ABI_ROLE_NONE:
+        case ABI_ROLE_ADDRESS:
+        case ABI_ROLE_PORT:
         case ABI_ROLE_EXIT: break;
         }
         slot = (uint8_t)(slot + abi_shape_nwasm(k->shape));
-        val = (uint8_t)(val + (k->shape == ABI_OUT_VALUE_SHAPE));
+        val = (uint8_t)(val + (abi_shape_way(k->shape) == ABI_WAY_NUMBER_OUT));
         blob = (uint8_t)(blob + input);
     }
     r->relevant =

@@ -14,5 +14,11 @@ ABI_WASI_PREVIEW1(CALL)
     int64_t wasi_unstable_##name(struct wasi *w, struct abi_unstable_##name *a);
 ABI_WASI_UNSTABLE(CALL)
 #undef CALL
+#define CALL(name, result, effect, doc, params) int64_t wasi_##name(struct wasi *w, struct abi_##name *a);
+ABI_WASI_SOCKETS(CALL)
+#undef CALL
+#define CALL(name, result, effect, doc, params) int64_t wasi_v1_##name(struct wasi *w, struct abi_v1_##name *a);
+ABI_WASI_SOCKETS_V1(CALL)
+#undef CALL
 
 #endif

@@ -20,11 +20,21 @@ static const uint16_t table[] = {
 #define X(name) [E##name] = WASI_E##name,
     SAME(X)
 #undef X
+        [EPFNOSUPPORT] = WASI_EAFNOSUPPORT,
+    [ESOCKTNOSUPPORT] = WASI_EPROTOTYPE,
+    [EHOSTDOWN] = WASI_EHOSTUNREACH,
+    [ESHUTDOWN] = WASI_EPIPE,
 };
 
 uint16_t wasi_errno_of(int64_t negative) {
-    if (negative == NOTCAPABLE)
-        return WASI_ENOTCAPABLE;
+    switch (negative) {
+    case NOTCAPABLE: return WASI_ENOTCAPABLE;
+    case WORLD_NAME_UNKNOWN: return WASI_EAI_NONAME;
+    case WORLD_NAME_AGAIN: return WASI_EAI_AGAIN;
+    case WORLD_NAME_FAILED: return WASI_EAI_FAIL;
+    case WORLD_NAME_SERVICE: return WASI_EAI_SERVICE;
+    default: break;
+    }
     uint64_t e = (uint64_t)-negative;
     uint16_t r = e < sizeof table / sizeof *table ? table[e] : 0;
     return r ? r : WASI_EIO;

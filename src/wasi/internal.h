@@ -32,14 +32,16 @@ struct desc {
     uint8_t filetype;
     uint16_t flags;                   /* WASI_FDFLAG_... as the program sees them */
     bool sync_after, sync_data_after; /* flags that the world could not set on an open file */
+    bool connecting;                  /* sockets: connect has been called and not yet come to an end */
     int handle;                       /* -1: none, everything is in `net` */
     uint64_t id;                      /* sockets: by which the program can name it; never given twice */
     uint64_t applicable;              /* rights that make sense for what is open */
     uint64_t base, inheriting;
-    const struct grant *grant; /* that it was reached through; NULL: none */
-    char *path;                /* directories: as the program would name it */
-    struct listing *listing;   /* directories: a piece of the contents */
-    struct net_file *net;      /* files and directories beneath /net that are not simply a socket; see netfile.c */
+    const struct grant *grant;                 /* that it was reached through; NULL: none */
+    char *path;                                /* directories: as the program would name it */
+    uint64_t recv_timeout_ns, send_timeout_ns; /* sockets that block; 0: none */
+    struct listing *listing;                   /* directories: a piece of the contents */
+    struct net_file *net; /* files and directories beneath /net that are not simply a socket; see netfile.c */
 };
 
 struct refusal {
@@ -67,6 +69,7 @@ struct wasi {
     struct refusal *refusals;
     uint32_t nrefusals;
     bool looked_for_dirs, has_listener;
+    uint8_t *found; /* addresses of the last look-up, for the guest */
 };
 
 #define OP(w, op, ...) ((w)->world->ops->op((w)->world, __VA_ARGS__))
@@ -107,10 +110,22 @@ struct wasi_path {
 };
 const char *wasi_full_path(struct wasi_path *out, const struct desc *dir, const char *path);
 
+/* io.c */
+
+/* Drops the first `n` bytes of pieces. */
+void wasi_iov_advance(struct iovec **iov, uint32_t *count, uint64_t n);
+/* A descriptor that waits takes all that it is given, unless it is non-blocking. `r` is what the first attempt came to,
+ * `again` is one more. Once something was written, that is the answer, whatever ends it. */
+int64_t wasi_write_rest(struct wasi *w, struct desc *d, const struct abi_iovs *iovs, int64_t r,
+                        int64_t (*again)(struct world *, int, const struct iovec *, int));
+
 /* poll.c: the one place where a call waits. As world's wait, but a wake is only seen by `stopping`: PARKED. */
 int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t deadline_ns);
-/* Waits until `d` can be read or written. */
+/* Waits until `d` can be read or written; -EAGAIN when its time-out is over before. */
 int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want);
+
+/* sock.c: a descriptor that is a socket and has the rights; otherwise NULL and the errno in `*r`. */
+struct desc *wasi_socket(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *r);
 
 /* readdir.c */
 void wasi_listing_free(struct desc *d);

@@ -23,7 +23,12 @@ int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t dead
 
 int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want) {
     struct world_poll p = {.fd = d->handle, .want = want};
-    return wasi_wait(w, &p, 1, UINT64_MAX);
+    const uint64_t timeout = want & WORLD_READABLE ? d->recv_timeout_ns : d->send_timeout_ns;
+    if (LIKELY(!timeout))
+        return wasi_wait(w, &p, 1, UINT64_MAX);
+    uint64_t now = world_now(w->world, WORLD_MONOTONIC);
+    int64_t r = wasi_wait(w, &p, 1, timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX);
+    return r ? r : -EAGAIN;
 }
 
 /* ---- poll_oneoff ---- */

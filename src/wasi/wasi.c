@@ -59,6 +59,7 @@ void wasi_free(struct wasi *w) {
         if (w->fds[i].open)
             wasi_desc_close(w, &w->fds[i]);
     mem_free(w->fds);
+    mem_free(w->found);
     for (uint32_t i = 0; i < w->ngrants; i++) {
         mem_free(w->grants[i]->label);
         mem_free(w->grants[i]->guest);
@@ -218,34 +219,38 @@ bool wasi_exit_code(const struct wasi *w, uint32_t *code) {
 /* ---- binding ---- */
 
 // clang-format off
-#define CALL(name, result, effect, doc, params) \
-    static int64_t call_##name(void *ctx, union abi_arg *args) \
+#define BIND(prefix, name) \
+    static int64_t call_##prefix##name(void *ctx, union abi_arg *args) \
     { \
-        return wasi_##name(ctx, (struct abi_##name *)args); \
+        return wasi_##prefix##name(ctx, (struct abi_##prefix##name *)args); \
     }
+#define CALL(name, result, effect, doc, params) BIND(, name)
 ABI_WASI_PREVIEW1(CALL)
+ABI_WASI_SOCKETS(CALL)
 #undef CALL
-#define CALL(name, result, effect, doc, params) \
-    static int64_t call_unstable_##name(void *ctx, union abi_arg *args) \
-    { \
-        return wasi_unstable_##name(ctx, (struct abi_unstable_##name *)args); \
-    }
+#define CALL(name, result, effect, doc, params) BIND(unstable_, name)
 ABI_WASI_UNSTABLE(CALL)
 #undef CALL
+#define CALL(name, result, effect, doc, params) BIND(v1_, name)
+ABI_WASI_SOCKETS_V1(CALL)
+#undef CALL
+#undef BIND
 
-static const abi_fn preview1_fns[] = {
 #define CALL(name, result, effect, doc, params) call_##name,
-    ABI_WASI_PREVIEW1(CALL)
+static const abi_fn preview1_fns[] = {ABI_WASI_PREVIEW1(CALL)};
+static const abi_fn sockets_fns[] = {ABI_WASI_SOCKETS(CALL)};
 #undef CALL
-};
-static const abi_fn unstable_fns[] = {
 #define CALL(name, result, effect, doc, params) call_unstable_##name,
-    ABI_WASI_UNSTABLE(CALL)
+static const abi_fn unstable_fns[] = {ABI_WASI_UNSTABLE(CALL)};
 #undef CALL
-};
+#define CALL(name, result, effect, doc, params) call_v1_##name,
+static const abi_fn sockets_v1_fns[] = {ABI_WASI_SOCKETS_V1(CALL)};
+#undef CALL
 // clang-format on
 
 void wasi_libraries(struct wasi *w, struct edge_library out[WASI_NLIBRARIES]) {
     out[0] = (struct edge_library){&abi_wasi_preview1, preview1_fns, w};
-    out[1] = (struct edge_library){&abi_wasi_unstable, unstable_fns, w};
+    out[1] = (struct edge_library){&abi_wasi_sockets, sockets_fns, w};
+    out[2] = (struct edge_library){&abi_wasi_sockets_v1, sockets_v1_fns, w};
+    out[3] = (struct edge_library){&abi_wasi_unstable, unstable_fns, w};
 }

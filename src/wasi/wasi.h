@@ -43,8 +43,8 @@ void wasi_set_deadline(struct wasi *w, uint64_t monotonic_ns);
 /* Called by sched_yield, so that others may run; there is none at first. */
 void wasi_set_yield(struct wasi *w, void (*yield)(void *ctx), void *ctx);
 
-/* Both tables, bound to `w`. */
-enum { WASI_NLIBRARIES = 2 };
+/* All tables, bound to `w`. */
+enum { WASI_NLIBRARIES = 4 };
 void wasi_libraries(struct wasi *w, struct edge_library out[WASI_NLIBRARIES]);
 
 /* ---- what became of it ---- */

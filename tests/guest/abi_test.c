@@ -33,8 +33,9 @@ static void put_call(struct buf *b, const struct abi_call *c) {
     for (uint32_t i = 0; i < c->nparams; i++) {
         const struct abi_kind *k = abi_kind(c->params[i].kind);
         buf_print(b, "| %s | %s | %s | %s", c->params[i].name, k->name, abi_shape_doc(k->shape), k->doc);
-        if (c->params[i].count[0])
-            buf_print(b, "; number of elements: %s", c->params[i].count);
+        if (c->params[i].other[0])
+            buf_print(b, "; its %s: %s", k->role == ABI_ROLE_ADDRESS ? "port" : "number of elements",
+                      c->params[i].other);
         buf_print(b, " |\n");
     }
     const char *effect = c->effect & ABI_WRITES ? "Changes what others can see" : "Changes nothing that others can see";
@@ -48,9 +49,10 @@ static void put_page(struct buf *b) {
            "that is "
            "out of\nbounds is answered with EFAULT.\n");
     for (uint32_t t = 0; abi_tables[t]; t++) {
-        buf_print(b, "\n## %s\n", abi_tables[t]->module);
+        buf_print(b, "\n## %s: %s\n", abi_tables[t]->module, abi_tables[t]->title);
         if (abi_tables[t]->base)
-            buf_print(b, "\nWhat is not listed here is as in `%s`.\n", abi_tables[t]->base->module);
+            buf_print(b, "\nWhat is not listed here is as in `%s`, %s.\n", abi_tables[t]->base->module,
+                      abi_tables[t]->base->title);
         for (uint32_t i = 0; i < abi_tables[t]->ncalls; i++)
             put_call(b, &abi_tables[t]->calls[i]);
     }
@@ -94,9 +96,15 @@ static void numbers_are_part_of_the_format(void **state) {
     assert_int_equal(ABI_CODE_sock_shutdown, 45);
     assert_int_equal(ABI_CODE_unstable_fd_filestat_get, 128);
     assert_int_equal(ABI_CODE_unstable_poll_oneoff, 131);
+    assert_int_equal(ABI_CODE_sock_open, 160);
+    assert_int_equal(ABI_CODE_sock_getaddrinfo, 170);
+    assert_int_equal(ABI_CODE_v1_sock_accept, 192);
+    assert_int_equal(ABI_CODE_v1_sock_getpeeraddr, 195);
     assert_int_equal(abi_wasi_preview1.ncalls, 46);
     assert_null(abi_call_by_code(46));
     assert_null(abi_call_by_code(132));
+    assert_null(abi_call_by_code(171));
+    assert_null(abi_call_by_code(196));
     assert_null(abi_call_by_code(UINT32_MAX));
     for (uint32_t t = 0; abi_tables[t]; t++)
         for (uint32_t i = 0; i < abi_tables[t]->ncalls; i++) {
@@ -111,12 +119,35 @@ static void signatures_are_those_of_the_standard(void **state) {
         uint32_t code;
         const char *params;
     } expected[] = {
-        {ABI_CODE_args_get, "ii"},         {ABI_CODE_clock_time_get, "iIi"},
-        {ABI_CODE_fd_pread, "iiiIi"},      {ABI_CODE_fd_readdir, "iiiIi"},
-        {ABI_CODE_fd_renumber, "ii"},      {ABI_CODE_fd_seek, "iIii"},
-        {ABI_CODE_path_open, "iiiiiIIii"}, {ABI_CODE_path_link, "iiiiiii"},
-        {ABI_CODE_poll_oneoff, "iiii"},    {ABI_CODE_sock_recv, "iiiiii"},
-        {ABI_CODE_sched_yield, ""},        {ABI_CODE_path_filestat_set_times, "iiiiIIi"},
+        {ABI_CODE_args_get, "ii"},
+        {ABI_CODE_clock_time_get, "iIi"},
+        {ABI_CODE_fd_pread, "iiiIi"},
+        {ABI_CODE_fd_readdir, "iiiIi"},
+        {ABI_CODE_fd_renumber, "ii"},
+        {ABI_CODE_fd_seek, "iIii"},
+        {ABI_CODE_path_open, "iiiiiIIii"},
+        {ABI_CODE_path_link, "iiiiiii"},
+        {ABI_CODE_poll_oneoff, "iiii"},
+        {ABI_CODE_sock_recv, "iiiiii"},
+        {ABI_CODE_sched_yield, ""},
+        {ABI_CODE_path_filestat_set_times, "iiiiIIi"},
+        /* of the two generations of sockets, told apart by this alone */
+        {ABI_CODE_sock_open, "iii"},
+        {ABI_CODE_sock_bind, "iii"},
+        {ABI_CODE_sock_connect, "iii"},
+        {ABI_CODE_sock_listen, "ii"},
+        {ABI_CODE_sock_accept, "iii"},
+        {ABI_CODE_v1_sock_accept, "ii"},
+        {ABI_CODE_sock_recv_from, "iiiiiiii"},
+        {ABI_CODE_v1_sock_recv_from, "iiiiiii"},
+        {ABI_CODE_sock_send_to, "iiiiiii"},
+        {ABI_CODE_sock_getsockopt, "iiiii"},
+        {ABI_CODE_sock_setsockopt, "iiiii"},
+        {ABI_CODE_sock_getaddrinfo, "iiiiiiii"},
+        {ABI_CODE_sock_getlocaladdr, "iii"},
+        {ABI_CODE_v1_sock_getlocaladdr, "iiii"},
+        {ABI_CODE_sock_getpeeraddr, "iii"},
+        {ABI_CODE_v1_sock_getpeeraddr, "iiii"},
     };
     char params[ABI_MAX_WASM_PARAMS + 1];
     (void)state;
@@ -163,7 +194,8 @@ static void numbers_have_names(void **state) {
     shows_number(false, ABI_KIND_SIGNAL, 6, "ABRT");
     assert_string_equal(abi_errno_name(44), "ENOENT");
     assert_string_equal(abi_errno_name(1), "E2BIG");
-    assert_string_equal(abi_errno_name(77), "?");
+    assert_string_equal(abi_errno_name(84), "EAI_NONAME");
+    assert_string_equal(abi_errno_name(88), "?");
 }
 
 static void bytes_are_escaped_and_cut(void **state) {
@@ -213,6 +245,54 @@ static void records_are_decoded(void **state) {
           "[{name=\"abc\", type=REGULAR_FILE, ino=0, next=1}, {name=\"x\", type=UNKNOWN, ino=0, next=0}]");
 }
 
+static void sockets_are_decoded(void **state) {
+    static const uint8_t v4[] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
+    static const uint8_t tagged4[128] = {1, 0, 10, 0, 0, 1}, tagged6[128] = {2, 0, 0xfe, 0x80, [17] = 1},
+                         path[128] = "\3\0/run/\x01x", none[2] = {0, 0}, cut[5] = {1, 0, 10, 0, 0};
+    static const struct wasi_addrinfo hints = {
+        .flags = WASI_AI_PASSIVE | WASI_AI_NUMERICSERV, .family = WASI_FAMILY_INET6, .socktype = WASI_SOCKTYPE_STREAM};
+    uint8_t found[2 * sizeof(struct abi_found) + 4] = {0};
+    struct abi_found *f = (struct abi_found *)found;
+    const uint64_t port = 80;
+    struct buf b;
+    (void)state;
+    shows(false, 0, ABI_KIND_ADDR_IN, SPAN(v4, 4), "127.0.0.1");
+    shows(false, 0, ABI_KIND_ADDR_IN, SPAN(v6, 16), "::1");
+    shows(true, 0, ABI_KIND_ADDR_OUT, SPAN(tagged4, sizeof tagged4), "\"10.0.0.1\"");
+    shows(false, 0, ABI_KIND_ADDR_OUT, SPAN(tagged6, sizeof tagged6), "fe80::1");
+    shows(false, 0, ABI_KIND_ADDR_OUT, SPAN(path, sizeof path), "\"unix:/run/\\x01x\"");
+    shows(true, 0, ABI_KIND_ADDR_OUT, SPAN(none, 2), "null");
+    shows(false, 0, ABI_KIND_ADDR_OUT, SPAN(cut, 5), "\"\\x01\\x00\\n\\x00\\x00\"");
+    buf_init(&b, 100);
+    abi_show_address_port(&(struct abi_text){&b, false, 0}, SPAN(tagged6, 128), &port);
+    abi_show_address_port(&(struct abi_text){&b, true, 0}, SPAN(v4, 4), &port);
+    assert_string_equal(buf_cstr(&b), "[fe80::1]:80\"127.0.0.1:80\"");
+    buf_deinit(&b);
+
+    shows_number(false, ABI_KIND_SOCKOPT, 0, "REUSEADDR");
+    shows_number(false, ABI_KIND_SOCKOPT, (uint64_t)6 << 32 | 15, "TCP_NODELAY");
+    shows_number(true, ABI_KIND_SOCKOPT, (uint64_t)0x74696d65 << 32 | 1, "\"START_TLS\"");
+    shows(false, 0, ABI_KIND_OPTION_IN, SPAN("\1\0\0\0", 4), "1");
+    shows(false, 0, ABI_KIND_OPTION_OUT, SPAN("\1\0\0\0\5\0\0\0", 8), "{1, 5}");
+    shows(true, 0, ABI_KIND_OPTION_OUT, SPAN("\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0", 16), "[1,5]");
+    shows(false, 0, ABI_KIND_OPTION_IN, SPAN_STR("a.example"), "\"a.example\"");
+    shows(false, 0, ABI_KIND_NAME_IN, SPAN("a.example\0", 10), "\"a.example\"");
+    shows(false, 0, ABI_KIND_HINTS_IN, SPAN(&hints, sizeof hints),
+          "{flags=PASSIVE|NUMERICSERV, family=INET6, socktype=STREAM, protocol=IP}");
+
+    *f = (struct abi_found){.family = WASI_FAMILY_INET, .socktype = WASI_SOCKTYPE_STREAM, .name_size = 4, .port = 443};
+    memcpy(f->ip, v4, 4);
+    memcpy(f + 1, "name", 4);
+    struct abi_found second = {
+        .family = WASI_FAMILY_INET6, .socktype = WASI_SOCKTYPE_DGRAM, .port = 53, .ip = {[15] = 1}};
+    memcpy(found + sizeof *f + 4, &second, sizeof second);
+    shows(false, 0, ABI_KIND_FOUND_OUT, SPAN(found, sizeof found),
+          "[{addr=127.0.0.1:443, socktype=STREAM, name=\"name\"}, {addr=[::1]:53, socktype=DGRAM}]");
+    shows(true, 0, ABI_KIND_FOUND_OUT, SPAN(found, sizeof *f + 4),
+          "[{\"addr\":\"127.0.0.1:443\",\"socktype\":\"STREAM\",\"name\":\"name\"}]");
+    shows(false, 0, ABI_KIND_FOUND_OUT, SPAN("", 0), "[]");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_up_to_date),
@@ -221,6 +301,7 @@ int main(void) {
         cmocka_unit_test(numbers_have_names),
         cmocka_unit_test(bytes_are_escaped_and_cut),
         cmocka_unit_test(records_are_decoded),
+        cmocka_unit_test(sockets_are_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
