@@ -88,7 +88,7 @@ static void a_whole_manifest(void **state) {
     assert_string_equal(g->module, "/opt/db.wasm");
     assert_int_equal(g->count, 3);
     assert_int_equal(policy_check(g->policy, "env DB_X", &d, NULL), ST_OK);
-    assert_string_equal(d.text, "allowed by shop/app.yaml:20: env DB_*");
+    assert_string_equal(d.text, "allowed by shop/app.yaml:19: env DB_*");
     assert_string_equal(policy_dir(g->policy, 0)->host, "shop/files");
     g = &a->guests[2];
     assert_int_equal(g->limits.memory_bytes, 0);
