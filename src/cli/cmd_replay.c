@@ -21,7 +21,7 @@ static int replay(struct cli *c, void *values, int n, char **operands) {
     if (run_open(&run, operands[0], true, &e) || machine_replay(node_store(run.node), run.reader, &how, &result, &e))
         status = cli_failed(c, &e);
     else
-        status = ending_say(c, result.outcome, result.value, result.words);
+        status = ending_say(c, "the guest", result.outcome, result.value, result.words);
     run_close(c, &run);
     return status;
 }

@@ -1,21 +1,21 @@
 /* aeon run MODULE [ARGS...] */
 #include "cli/ending.h"
 #include "cli/runs.h"
+#include "cli/spec.h"
 
 #include "base/must.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
 struct keep {
     uint64_t bytes, ns;
 };
 
 struct run_options {
-    struct option_list dirs, env;
+    struct spec_options guest;
     bool quiet, no_record;
     enum store_sync sync;
     struct keep keep;
-    uint64_t memory_bytes, stack_bytes, fuel_ticks, time_ns;
 };
 
 static enum status read_sync(const char *text, void *field, struct err *e) {
@@ -55,8 +55,6 @@ static enum status read_memory(const char *text, void *field, struct err *e) {
     return read_bytes(text, WASM_PAGE_SIZE, 4ull << 30, field, e);
 }
 
-enum { SLOT_BYTES = 8 };
-
 static enum status read_stack(const char *text, void *field, struct err *e) {
     return read_bytes(text, 1024, 1ull << 30, field, e);
 }
@@ -74,20 +72,59 @@ static enum status read_time(const char *text, void *field, struct err *e) {
     return read_positive(text, option_duration, field, e);
 }
 
+static enum status read_bandwidth(const char *text, void *field, struct err *e) {
+    return read_positive(text, (option_read)app_read_bandwidth, field, e);
+}
+
+static enum status read_size(const char *text, void *field, struct err *e) {
+    return read_positive(text, option_size, field, e);
+}
+
+static enum status read_handles(const char *text, void *field, struct err *e) {
+    uint64_t n;
+    enum status s = option_count(text, &n, e);
+    if (!s && (n < 3 || n > 1 << 20))
+        s = err_set(e, ST_INVALID, "'%s' is out of bounds: from 3 (the standard streams) to 1048576", text);
+    if (!s)
+        *(uint64_t *)field = n;
+    return s;
+}
+
+#define GUEST(member) offsetof(struct run_options, guest.member)
+
 static const struct option options[] = {
-    {"dir", 'd', option_append, "HOST:GUEST[:ro|rw]", offsetof(struct run_options, dirs),
+    {"dir", 'd', option_append, "HOST:GUEST[:ro|rw][,QUOTA]", GUEST(dirs),
      "let the guest use the directory HOST, as GUEST; rw (the default)\n"
-     "lets it change what is there, ro does not; repeatable"},
-    {"env", 'e', option_append, "K=V | K", offsetof(struct run_options, env),
+     "lets it change what is there, ro does not; HOST may be a tar\n"
+     "file (ro); QUOTA: size=SIZE and count=N; repeatable"},
+    {"overlay", 0, option_append, "LOWER:GUEST[,QUOTA]", GUEST(overlays),
+     "let the guest use LOWER, as GUEST; what it changes is kept apart,\nwith the run; repeatable"},
+    {"env", 'e', option_append, "K=V | K", GUEST(env),
      "set a variable of the guest's environment; K alone takes its\nvalue from aeon's own; repeatable"},
-    {"memory", 'm', read_memory, "SIZE", offsetof(struct run_options, memory_bytes),
+    {"listen", 'l', option_append, "ADDRESS:PORT | unix:PATH", GUEST(listen),
+     "give the guest a listening socket, from descriptor 3 on; port 0\ntakes any; repeatable"},
+    {"policy", 'p', option_text, "FILE", GUEST(policy),
+     "what the guest may do with the network, and more: docs/policy.md;\nwithout one it may do nothing"},
+    {"publish", 0, option_append, "ADDRESS:PORT:GUEST-PORT[/udp]", GUEST(publish),
+     "let the machine's ADDRESS:PORT reach what the guest binds to\nGUEST-PORT; repeatable"},
+    {"ca", 0, option_append, "FILE", GUEST(cas),
+     "trust this authority beside the system's, when aeon does TLS for\nthe guest; PEM; repeatable"},
+    {"memory", 'm', read_memory, "SIZE", GUEST(limits.memory_bytes),
      "most a memory may grow to, such as 256MiB (4GiB)"},
-    {"stack", 0, read_stack, "SIZE", offsetof(struct run_options, stack_bytes),
+    {"stack", 0, read_stack, "SIZE", GUEST(limits.stack_bytes),
      "how deep calls may go, in bytes of locals and operands (8MiB)"},
-    {"fuel", 0, read_fuel, "TICKS", offsetof(struct run_options, fuel_ticks),
-     "end the guest after so many instructions, such as 500M"},
-    {"time", 0, read_time, "DURATION", offsetof(struct run_options, time_ns),
-     "end the guest after so long, such as 30s"},
+    {"fuel", 0, read_fuel, "TICKS", GUEST(limits.fuel_ticks), "end the guest after so many instructions, such as 500M"},
+    {"fuel-per-second", 0, read_fuel, "TICKS", GUEST(limits.fuel_per_second),
+     "run the guest no faster than so many instructions a second"},
+    {"time", 0, read_time, "DURATION", GUEST(limits.time_ns), "end the guest after so long, such as 30s"},
+    {"handles", 0, read_handles, "N", GUEST(limits.handles), "most descriptors the guest may have open (4096)"},
+    {"bandwidth", 0, read_bandwidth, "SIZE/s", GUEST(limits.bandwidth),
+     "let no more bytes a second in and out, such as 10MiB/s"},
+    {"journal-max", 0, read_size, "SIZE", GUEST(limits.journal_bytes),
+     "end the guest when its record takes so much on disk"},
+    {"chaos", 0, option_text, "PLAN", GUEST(chaos),
+     "make calls fail now and then, by a seed, such as\n"
+     "seed=7,error=0.01,short-io=0.1,delay=5ms,clock-drift=0.02"},
     {"sync", 0, read_sync, "none|interval|each", offsetof(struct run_options, sync),
      "how much a power cut may take: all that the system has not\nwritten yet, the last moments (the default), or "
      "nothing"},
@@ -100,94 +137,119 @@ static const struct option options[] = {
 
 static const struct run_options defaults = {.sync = STORE_SYNC_INTERVAL};
 
-/* --env K becomes K=V with aeon's own value. Texts made here are collected in `made`. */
-static enum status complete_env(struct option_list *env, struct option_list *made, struct err *e) {
-    for (uint32_t i = 0; i < env->n; i++) {
-        const char *item = env->items[i], *value = NULL;
-        if (item[0] && item[0] != '=' && !strchr(item, '=') && !(value = getenv(item)))
-            return err_set(e, ST_NOT_FOUND, "--env %s: there is no such variable to pass on; --env %s=VALUE sets one",
-                           item, item);
-        if (!item[0] || item[0] == '=')
-            return err_set(e, ST_INVALID, "--env '%s': a name is missing (K=V, or K to pass on a variable)", item);
-        if (value) {
-            size_t size = strlen(item) + strlen(value) + sizeof "=";
-            char *text = mem_alloc(size);
-            snprintf(text, size, "%s=%s", item, value);
-            option_append(text, made, e);
-            env->items[i] = text;
-        }
-    }
-    return ST_OK;
+/* What is said of a guest carries its name where there are several. */
+struct telling {
+    const struct cli *cli;
+    const struct spec *spec;
+};
+
+static const char *name_of(const struct telling *t, uint32_t guest) {
+    return t->spec->nguests > 1 || t->spec->app ? t->spec->guests[guest].name : "";
 }
 
-static void started(void *ctx, const struct store_id *id) {
-    const struct cli *c = ctx;
+static void started(void *ctx, uint32_t guest, const struct store_id *id) {
+    const struct telling *t = ctx;
+    const struct cli *c = t->cli;
+    const char *name = name_of(t, guest);
     char text[RUN_SHORT_MAX];
-    fprintf(stderr, "%srun %s%s\n", style_code(STYLE_DIM, c->color_err), run_short_id(id, text),
-            style_code(STYLE_NONE, c->color_err));
+    fprintf(stderr, "%srun %s%s%s%s\n", style_code(STYLE_DIM, c->color_err), run_short_id(id, text), *name ? "  " : "",
+            name, style_code(STYLE_NONE, c->color_err));
 }
 
-static void refused(void *ctx, const char *line) {
-    cli_note(ctx, line);
+static void remark(void *ctx, uint32_t guest, enum node_remark kind, const char *line) {
+    const struct telling *t = ctx;
+    const char *name = name_of(t, guest);
+    struct buf b;
+    (void)kind;
+    buf_init(&b, 1 << 16);
+    buf_print(&b, "%s%s%s", name, *name ? ": " : "", line);
+    cli_note(t->cli, buf_cstr(&b));
+    buf_deinit(&b);
+}
+
+static bool is_manifest(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml"));
+}
+
+/* The guest's argv: the module's name without the path, which is nothing of the guest's, then what follows. */
+static struct config_texts guest_args(int n, char **operands) {
+    const char *slash = strrchr(operands[0], '/');
+    int skip = n > 1 && !strcmp(operands[1], "--");
+    struct config_texts args = {mem_alloc((size_t)n * sizeof *args.items), 0};
+    args.items[args.n++] = slash ? slash + 1 : operands[0];
+    for (int i = 1 + skip; i < n; i++)
+        args.items[args.n++] = operands[i];
+    return args;
+}
+
+/* Of several guests: 0 when all ended well, else the first one's that did not. */
+static int end_of_all(const struct telling *t, const struct node_result *results) {
+    int status = 0;
+    for (uint32_t i = 0; i < t->spec->nguests; i++) {
+        const struct node_result *r = &results[i];
+        int one;
+        if (r->err.status) {
+            one = cli_failed(t->cli, &r->err);
+        } else {
+            const char *name = name_of(t, i);
+            one = ending_say(t->cli, *name ? name : "the guest", r->outcome, r->value, r->words);
+        }
+        status = status ? status : one;
+    }
+    return status;
+}
+
+static enum status make_spec(struct node *node, const struct run_options *o, const char *what, struct config_texts args,
+                             struct spec *out, struct err *e) {
+    if (!is_manifest(what))
+        return spec_of_module(node, &o->guest, what, args, out, e);
+    static const struct spec_options nothing;
+    if (args.n > 1 || memcmp(&o->guest, &nothing, sizeof nothing) != 0)
+        return err_set(e, ST_INVALID,
+                       "%s is an application: arguments, directories, limits and the like stand there for each guest",
+                       what);
+    return spec_of_app(node, what, out, e);
 }
 
 static int run(struct cli *c, void *values, int n, char **operands) {
     struct run_options *o = values;
     struct node *node = NULL;
-    struct node_result result = {0};
-    struct option_list made_env = {0};
+    struct node_result *results = NULL;
+    struct spec spec = {0};
     struct err e = ERR_INIT;
-    int status;
-    /* the guest's argv: the module's name without the path, which is nothing of the guest's, then what follows */
-    const char *slash = strrchr(operands[0], '/');
-    int skip = n > 1 && !strcmp(operands[1], "--");
-    const char **args = mem_alloc((size_t)n * sizeof *args);
-    uint32_t nargs = 0;
-    args[nargs++] = slash ? slash + 1 : operands[0];
-    for (int i = 1 + skip; i < n; i++)
-        args[nargs++] = operands[i];
-
-    struct node_run run = {
-        .module = operands[0],
-        .args = args,
-        .nargs = nargs,
-        .env = o->env.items,
-        .nenv = o->env.n,
-        .dirs = o->dirs.items,
-        .ndirs = o->dirs.n,
-        .limits = guest_limits_default(),
-        .record = !o->no_record,
-        .store = {.sync = o->sync, .keep_bytes = o->keep.bytes, .keep_ns = o->keep.ns},
-        .started = o->quiet ? NULL : started,
-        .refused = o->quiet ? NULL : refused,
-        .ctx = c,
-    };
-    if (o->memory_bytes)
-        run.limits.wasm.max_memory_bytes = o->memory_bytes;
-    if (o->stack_bytes)
-        run.limits.wasm.max_stack_slots = (uint32_t)(o->stack_bytes / SLOT_BYTES);
-    if (o->fuel_ticks)
-        run.limits.fuel_ticks = o->fuel_ticks;
-    run.limits.time_ms = (o->time_ns + 999999) / 1000000;
-
-    if (complete_env(&o->env, &made_env, &e) || node_open(run.record, &node, &e) || node_run(node, &run, &result, &e)) {
-        status = cli_failed(c, &e);
-        if (result.cannot_run)
-            status = EXIT_CANNOT_RUN;
-    } else {
-        status = ending_say(c, result.outcome, result.value, result.words);
+    bool cannot_run = false;
+    struct telling telling = {c, &spec};
+    struct config_texts args = guest_args(n, operands);
+    enum status s = node_open(!o->no_record, &node, &e);
+    if (!s)
+        s = make_spec(node, o, operands[0], args, &spec, &e);
+    if (!s) {
+        const struct node_run run = {
+            .guests = spec.guests,
+            .nguests = spec.nguests,
+            .record = !o->no_record,
+            .store = {.sync = o->sync, .keep_bytes = o->keep.bytes, .keep_ns = o->keep.ns},
+            .started = o->quiet ? NULL : started,
+            .remark = o->quiet ? NULL : remark,
+            .ctx = &telling,
+        };
+        results = mem_zalloc(spec.nguests * sizeof *results);
+        s = node_run(node, &run, results, &cannot_run, &e);
     }
+    int status = s ? cli_failed(c, &e) : end_of_all(&telling, results);
+    if (cannot_run)
+        status = EXIT_CANNOT_RUN;
+    spec_deinit(&spec);
     node_close(node);
-    for (uint32_t i = 0; i < made_env.n; i++)
-        mem_free((void *)made_env.items[i]);
-    mem_free(made_env.items);
-    mem_free(args);
+    mem_free(results);
+    mem_free(args.items);
     return status;
 }
 
 const struct command cmd_run = {
     .name = "run",
-    .operands = "MODULE [ARGS...]",
+    .operands = "MODULE [ARGS...] | APP.yaml",
     .summary = "run a WebAssembly program in the sandbox, and record it",
     .about =
         "Runs MODULE, a WebAssembly program for WASI (preview 1 or its predecessor). All that follows MODULE is the\n"

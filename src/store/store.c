@@ -137,6 +137,8 @@ int store_remove_tree(struct store *s, int dir, const char *name) {
     int rc = store_names_read(s, fd, &names);
     for (size_t i = 0; rc == 0 && i < names.n; i++) {
         rc = w->ops->remove(w, fd, names.name[i], 0, false);
+        if (rc == -EISDIR || rc == -EPERM) /* what a guest changed through an overlay */
+            rc = store_remove_tree(s, fd, names.name[i]);
         if (rc == -ENOENT)
             rc = 0;
     }

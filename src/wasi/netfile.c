@@ -74,13 +74,13 @@ static const char *const options[] = {
 #undef X
 };
 
-const char *net_option_name(uint32_t i) {
+const char *netfile_option_name(uint32_t i) {
     return i < sizeof options / sizeof *options ? options[i] : NULL;
 }
 
-bool net_option(const char *name, enum world_sockopt *out) {
-    for (uint32_t i = 0; net_option_name(i); i++) {
-        if (strcmp(name, net_option_name(i)) == 0) {
+bool netfile_option(const char *name, enum world_sockopt *out) {
+    for (uint32_t i = 0; netfile_option_name(i); i++) {
+        if (strcmp(name, netfile_option_name(i)) == 0) {
             *out = (enum world_sockopt)i;
             return true;
         }
@@ -227,7 +227,7 @@ static int64_t find(struct wasi *w, const struct desc *dir, const char *path, st
         p += *p == '/';
     }
     enum world_sockopt option;
-    if (name->place->open == net_open_option && !net_option(name->part[2], &option))
+    if (name->place->open == net_open_option && !netfile_option(name->part[2], &option))
         return -ENOENT;
     return 0;
 }
@@ -290,8 +290,8 @@ int64_t wasi_net_list(struct wasi *w, const struct desc *d, uint64_t cookie,
         if (child(dir, i) && at++ >= cookie &&
             !each(arg, &(struct world_dirent){at, i + 1, places[i].type, child(dir, i)}))
             return 0;
-    for (uint32_t i = 0; strcmp(dir, option_place) == 0 && net_option_name(i); i++)
-        if (at++ >= cookie && !each(arg, &(struct world_dirent){at, self, WORLD_REGULAR, net_option_name(i)}))
+    for (uint32_t i = 0; strcmp(dir, option_place) == 0 && netfile_option_name(i); i++)
+        if (at++ >= cookie && !each(arg, &(struct world_dirent){at, self, WORLD_REGULAR, netfile_option_name(i)}))
             return 0;
     return 0;
 }

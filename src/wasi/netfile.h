@@ -42,8 +42,8 @@ bool net_who_parse(const char *text, bool *by_id, uint64_t *number);
 struct desc *net_who(struct wasi *w, bool by_id, uint64_t number, uint32_t *hint, int64_t *r);
 
 /* An option of sockets by name; false when there is none. */
-bool net_option(const char *name, enum world_sockopt *out);
-const char *net_option_name(uint32_t i); /* NULL: no more */
+bool netfile_option(const char *name, enum world_sockopt *out);
+const char *netfile_option_name(uint32_t i); /* NULL: no more */
 
 /* ---- what is open and no plain socket ---- */
 

@@ -327,7 +327,7 @@ int64_t net_open_dns(struct wasi *w, const struct net_name *name, const struct a
 
 int64_t net_open_option(struct wasi *w, const struct net_name *name, const struct abi_path_open *a, struct desc **out) {
     enum world_sockopt option;
-    must(net_option(name->part[2], &option));
+    must(netfile_option(name->part[2], &option));
     const struct desc *d = &w->fds[name->who];
     const uint64_t id = d->id;
     int64_t value = 0, r = OP(w, get_option, d->handle, option, &value);

@@ -30,8 +30,38 @@ static void good_grants(void **state) {
         assert_int_equal(grant_dir_parse(cases[i].text, &d, NULL), ST_OK);
         assert_string_equal(d.host, cases[i].host);
         assert_string_equal(d.guest, cases[i].guest);
-        assert_int_equal(d.writable, cases[i].writable);
+        assert_int_equal(d.mode == GRANT_RW, cases[i].writable);
         grant_dir_deinit(&d);
+    }
+}
+
+static void modes_and_quotas(void **state) {
+    (void)state;
+    struct grant_dir d;
+    assert_int_equal(grant_dir_parse("out:/out,size=1MiB,count=10", &d, NULL), ST_OK);
+    assert_int_equal(d.mode, GRANT_RW);
+    assert_int_equal(d.size_bytes, 1 << 20);
+    assert_int_equal(d.count, 10);
+    assert_string_equal(d.guest, "/out");
+    grant_dir_deinit(&d);
+    assert_int_equal(grant_dir_parse("a,b:/c,d", &d, NULL), ST_OK); /* commas of the paths' own */
+    assert_string_equal(d.host, "a,b");
+    assert_string_equal(d.guest, "/c,d");
+    grant_dir_deinit(&d);
+    assert_int_equal(grant_dir_parse("lib.tar:/usr", &d, NULL), ST_OK);
+    assert_int_equal(d.mode, GRANT_ARCHIVE);
+    grant_dir_deinit(&d);
+    assert_int_equal(grant_dir_parse("lib.tar:/usr:ro", &d, NULL), ST_OK);
+    grant_dir_deinit(&d);
+    assert_int_equal(grant_overlay_parse("./base:/,size=5k", &d, NULL), ST_OK);
+    assert_int_equal(d.mode, GRANT_OVERLAY);
+    assert_string_equal(d.guest, "/");
+    grant_dir_deinit(&d);
+    static const char *const bad[] = {"lib.tar:/usr:rw", "a:/b:ro,size=1k", "a:/b,size=x", "a:/b,count="};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct err e = ERR_INIT;
+        assert_int_equal(grant_dir_parse(bad[i], &d, &e), ST_INVALID);
+        assert_non_null(strstr(e.text, bad[i]));
     }
 }
 
@@ -85,6 +115,7 @@ static void homes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_grants),
+        cmocka_unit_test(modes_and_quotas),
         cmocka_unit_test(bad_grants),
         cmocka_unit_test(homes),
     };
