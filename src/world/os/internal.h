@@ -4,10 +4,12 @@
 
 #include "world/os/os.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <uv.h>
 
 /* How to read and write a descriptor without waiting. 0 is "not looked at yet". */
 enum access {
@@ -19,11 +21,46 @@ enum access {
     ACCESS_TTY,    /* blocking terminal on 0, 1 or 2: a second, non-blocking opening of it */
     ACCESS_ASK,    /* ask for readiness first */
 
-    ACCESS_KIND = 0x7f,
-    ACCESS_LINGERS = 0x80, /* beside the kind: a socket whose close(2) would wait, non-blocking or not */
+    /* beside the kind: */
+    ACCESS_KIND = 0x3f,
+    ACCESS_WATCHED = 0x40, /* registered with the loop */
+    ACCESS_LINGERS = 0x80, /* a socket whose close(2) would wait, non-blocking or not */
 };
 
-enum { ACCESS_FDS = 1 << 20 }; /* descriptors beyond are looked at each time */
+enum { ACCESS_FDS = 1 << 20 }; /* descriptors beyond are none of ours: -EMFILE, and looked at each time */
+
+struct os_list {
+    struct os_list *next, *prev;
+};
+
+/* loop.c. Of one thread, except for what `lock` says. */
+struct os_loop {
+    int epoll_fd;             /* -1: not needed yet */
+    bool no_pwait2;           /* the kernel has no epoll_pwait2 */
+    bool turning;             /* turns do not nest */
+    uv_mutex_t lock;          /* of all that follows: any thread may close descriptors and finish jobs */
+    uv_thread_t thread;       /* whose it is */
+    struct os_watch *watches; /* by descriptor; pages appear when touched */
+    struct os_list begun;     /* waits */
+    struct os_list ready;     /* waits that the next turn calls */
+    struct os_waiting **timers, *free;
+    int ntimers, timers_room;
+    uint64_t order;
+    struct world_job *done, **done_last; /* jobs that the next turn calls */
+};
+
+enum { OS_LANES = WORLD_LANE_NAMES + 1, OS_LANE_THREADS = 4 };
+
+/* jobs.c */
+struct os_lane {
+    struct os *os;
+    uv_mutex_t lock;          /* of what follows */
+    uv_cond_t changed, ended; /* something to do; something done */
+    struct world_job *first, *last;
+    int queued, running, idle, threads;
+    bool ending;
+    uv_thread_t thread[OS_LANE_THREADS];
+};
 
 struct os {
     struct world world;
@@ -32,6 +69,9 @@ struct os {
     atomic_bool no_pipe_nowait; /* the kernel's pipes do not know RWF_NOWAIT */
     atomic_int tty[3];          /* second openings; -1: none */
     _Atomic uint8_t *access;    /* by descriptor; pages appear when touched */
+    struct os_loop loop;
+    struct os_lane lanes[OS_LANES];
+    struct os *left_behind; /* another one; see os_free */
 };
 
 static inline struct os *os_of(struct world *w) {
@@ -47,6 +87,7 @@ enum world_filetype os_filetype(uint32_t mode);
 /* file.c */
 uint8_t os_access(struct os *, int fd); /* enum access, perhaps with ACCESS_LINGERS */
 void os_access_set(struct os *, int fd, uint8_t access);
+int os_handle(struct os *, int fd, uint8_t access); /* a new descriptor as a handle, or -errno when it is negative */
 int os_close(struct world *, int fd);
 int os_dup(struct world *, int fd);
 int64_t os_readv(struct world *, int fd, const struct iovec *, int n);
@@ -109,8 +150,24 @@ void os_socket_no_linger(int fd);
 int os_resolve(struct world *, const struct world_query *, struct world_found *out, int max, char *canonical);
 
 /* wait.c */
+struct pollfd os_pollfd(const struct world_poll *);
 int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
 void os_wake(struct world *);
+
+/* loop.c */
+void os_loop_init(struct os_loop *);
+void os_loop_deinit(struct os_loop *);
+void os_wait_begin(struct world *, struct world_wait *);
+void os_wait_end(struct world *, struct world_wait *);
+int os_turn(struct world *, uint64_t deadline_ns);
+void os_loop_close(struct os *, int fd);                              /* of a watched one, before it is closed */
+void os_loop_levels(struct os *, const struct pollfd *polled, int n); /* what a poll(2) has just found */
+
+/* jobs.c */
+void os_jobs_init(struct os *);
+bool os_jobs_deinit(struct os *); /* false: a look-up hangs, and needs the world as it is for ever */
+void os_job(struct world *, struct world_job *);
+bool os_thread_start(uv_thread_t *, void (*fn)(void *), void *arg); /* false: no thread to be had */
 
 /* worker.c */
 struct world_worker *os_worker_new(struct world *, void (*fn)(void *), void *arg, uint32_t period_ms);

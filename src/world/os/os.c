@@ -73,8 +73,16 @@ enum world_filetype os_filetype(uint32_t mode) {
     }
 }
 
+/* Worlds that a look-up which hangs still needs. */
+static _Atomic(struct os *) left_behind;
+
 static void os_free(struct world *w) {
     struct os *os = os_of(w);
+    if (!os_jobs_deinit(os)) {
+        os->left_behind = atomic_exchange(&left_behind, os);
+        return;
+    }
+    os_loop_deinit(&os->loop);
     close(os->wake_fd);
     for (int i = 0; i < 3; i++)
         if (os->tty[i] >= 0)
@@ -136,6 +144,10 @@ static const struct world_ops ops = {
     .resolve = os_resolve,
     .wait = os_wait,
     .wake = os_wake,
+    .wait_begin = os_wait_begin,
+    .wait_end = os_wait_end,
+    .turn = os_turn,
+    .job = os_job,
     .worker_new = os_worker_new,
     .worker_kick = os_worker_kick,
     .worker_drain = os_worker_drain,
@@ -169,6 +181,8 @@ struct world *world_os_new(void) {
     must(os->wake_fd >= 0);
     os->access = mmap(NULL, ACCESS_FDS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     must((void *)os->access != MAP_FAILED);
+    os_loop_init(&os->loop);
+    os_jobs_init(os);
     ignore_if_deadly(SIGPIPE);
     ignore_if_deadly(SIGXFSZ);
     return &os->world;

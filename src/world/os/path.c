@@ -42,7 +42,8 @@ static int open_any(struct os *os, int dir, const char *path, int oflags, uint32
 }
 
 int os_open(struct world *w, int dir, const char *path, uint32_t flags, uint32_t mode) {
-    return open_any(os_of(w), dir, path, open_flags(flags), mode, flags & WORLD_BENEATH);
+    int fd = open_any(os_of(w), dir, path, open_flags(flags), mode, flags & WORLD_BENEATH);
+    return fd < 0 ? fd : os_handle(os_of(w), fd, ACCESS_UNKNOWN);
 }
 
 /* ---- the place of a last component ---- */

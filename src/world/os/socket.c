@@ -116,11 +116,7 @@ int os_socket(struct world *w, enum addr_family f, enum world_socktype t) {
         return -EAFNOSUPPORT;
     if (type < 0)
         return -EPROTONOSUPPORT;
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    os_access_set(os_of(w), fd, ACCESS_DIRECT);
-    return fd;
+    return os_handle(os_of(w), socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ACCESS_DIRECT);
 }
 
 int os_pair(struct world *w, enum world_socktype t, int fds[2]) {
@@ -177,11 +173,8 @@ int os_accept(struct world *w, int fd, uint32_t flags) {
         if (poll(&p, 1, 0) == 0)
             return -EAGAIN;
     }
-    int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (got < 0)
-        return -errno;
-    os_access_set(os, got, (uint8_t)(ACCESS_DIRECT | (access & ACCESS_LINGERS)));
-    return got;
+    return os_handle(os, accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK),
+                     (uint8_t)(ACCESS_DIRECT | (access & ACCESS_LINGERS)));
 }
 
 int os_shutdown(struct world *w, int fd, uint32_t how) {
@@ -328,9 +321,12 @@ int os_set_option(struct world *w, int fd, enum world_sockopt o, int64_t value) 
         break;
     }
     int r = option_result(setsockopt(fd, options[o].level, options[o].name, &v, option_size(form)));
-    if (r == 0 && o == WORLD_SO_LINGER) {
-        uint8_t kind = os_access(os_of(w), fd) & ACCESS_KIND;
-        os_access_set(os_of(w), fd, (uint8_t)(kind | (value > 0 ? ACCESS_LINGERS : 0)));
+    if (r == 0 && o == WORLD_SO_LINGER && (unsigned)fd < ACCESS_FDS) {
+        os_access(os_of(w), fd);
+        if (value > 0)
+            atomic_fetch_or(&os_of(w)->access[fd], ACCESS_LINGERS);
+        else
+            atomic_fetch_and(&os_of(w)->access[fd], (uint8_t)~ACCESS_LINGERS);
     }
     return r;
 }

@@ -2,8 +2,7 @@
  *
  * A wait is one ppoll(2) over what is asked for and an eventfd for `wake`.  It is not a libuv loop: uv_poll makes every
  * descriptor non-blocking, which 0, 1 and 2 must never become, and its timers count milliseconds where guests sleep for
- * microseconds.  Where libuv's own machinery runs one day (name look-up, processes), its backend descriptor joins the
- * set. */
+ * microseconds.  loop.c is for many waits at once. */
 #include "world/os/internal.h"
 
 #include "base/must.h"
@@ -17,13 +16,15 @@ enum { POLLS_INLINE = 64 };
 
 /* What can be read at once, where the kernel tells. */
 static uint64_t readable_bytes(struct os *os, int fd) {
-    struct stat st;
-    if (os_access(os, fd) == ACCESS_FILE && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) { /* may be beyond an int */
-        off_t at = lseek(fd, 0, SEEK_CUR);
-        return at >= 0 && st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
+    if ((os_access(os, fd) & ACCESS_KIND) != ACCESS_FILE) {
+        int n = 0;
+        return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint64_t)n : 0;
     }
-    int n = 0;
-    return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (uint64_t)n : 0;
+    struct stat st; /* files may be larger than an int says */
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    return at >= 0 && st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
 }
 
 static int collect(struct os *os, struct world_poll *polls, const struct pollfd *p, int n) {
@@ -50,7 +51,7 @@ static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns)
     for (;;) {
         struct timespec left, *timeout = NULL;
         if (deadline_ns != UINT64_MAX) {
-            uint64_t now = world_now(&os->world, WORLD_MONOTONIC);
+            uint64_t now = deadline_ns ? world_now(&os->world, WORLD_MONOTONIC) : 0;
             uint64_t ns = deadline_ns > now ? deadline_ns - now : 0;
             left = (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
             timeout = &left;
@@ -65,25 +66,29 @@ static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns)
     }
 }
 
+struct pollfd os_pollfd(const struct world_poll *p) {
+    return (struct pollfd){
+        .fd = p->fd,
+        .events =
+            (short)((p->want & WORLD_READABLE ? POLLIN | POLLRDHUP : 0) | (p->want & WORLD_WRITABLE ? POLLOUT : 0)),
+    };
+}
+
 int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     struct os *os = os_of(w);
     struct pollfd inlined[POLLS_INLINE + 1], *p = inlined;
     if (n > POLLS_INLINE)
         p = mem_alloc((size_t)(n + 1) * sizeof *p);
-    for (int i = 0; i < n; i++) {
-        short events = 0;
-        if (polls[i].want & WORLD_READABLE)
-            events |= POLLIN | POLLRDHUP;
-        if (polls[i].want & WORLD_WRITABLE)
-            events |= POLLOUT;
-        p[i] = (struct pollfd){.fd = polls[i].fd, .events = events};
-    }
+    for (int i = 0; i < n; i++)
+        p[i] = os_pollfd(&polls[i]);
     p[n] = (struct pollfd){.fd = os->wake_fd, .events = POLLIN};
-    int r = wait_on(os, p, n + 1, deadline_ns);
+    /* Who does not wait cannot be woken, and leaves the wake for who does. */
+    int r = wait_on(os, p, deadline_ns ? n + 1 : n, deadline_ns);
     if (r == 0) {
         uint64_t wakes;
-        if (p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
+        if (deadline_ns && p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
             must(errno == EAGAIN);
+        os_loop_levels(os, p, n);
         r = collect(os, polls, p, n);
     }
     if (p != inlined)

@@ -3,9 +3,6 @@
 
 #include "base/must.h"
 
-#include <signal.h>
-#include <uv.h>
-
 struct world_worker {
     void (*fn)(void *);
     void *arg;
@@ -48,12 +45,7 @@ struct world_worker *os_worker_new(struct world *w, void (*fn)(void *), void *ar
     k->period_ns = (uint64_t)period_ms * 1000000u;
     must(uv_mutex_init(&k->lock) == 0);
     must(uv_cond_init(&k->changed) == 0);
-    /* Signals are the business of the thread that runs guests. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    must(uv_thread_create(&k->thread, worker_main, k) == 0);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    must(os_thread_start(&k->thread, worker_main, k));
     return k;
 }
 
