@@ -232,8 +232,10 @@ static void fail_side(struct side *s, int64_t r) {
 }
 
 bool side_step(struct side *s) {
-    if (s->ended && s->shut)
+    if (s->ended && s->shut) { /* what it sent last may still have to go out */
+        must(s->w->ops->wait(s->w, NULL, 0, 0) == 0);
         return false;
+    }
     struct world_poll p = {s->fd, (s->ended ? 0 : WORLD_READABLE) | (s->shut ? 0 : WORLD_WRITABLE), 0, 0};
     must(s->w->ops->wait(s->w, &p, 1, 0) >= 0);
     if (p.got & WORLD_WRITABLE && !s->shut) {
@@ -266,10 +268,12 @@ bool side_step(struct side *s) {
     return true;
 }
 
+bool pump_once(struct side *a, struct side *b) {
+    bool more_a = side_step(a), more_b = side_step(b);
+    return more_a || more_b;
+}
+
 void pump(struct side *a, struct side *b) {
-    bool more_a, more_b;
-    do {
-        more_a = side_step(a);
-        more_b = side_step(b);
-    } while (more_a || more_b);
+    while (pump_once(a, b)) {
+    }
 }

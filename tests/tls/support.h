@@ -49,7 +49,8 @@ struct side {
 };
 /* Does what can be done now; false when all is done. */
 bool side_step(struct side *s);
-/* Until both are done. */
+/* Both; and until both are done. */
+bool pump_once(struct side *a, struct side *b);
 void pump(struct side *a, struct side *b);
 
 #endif

@@ -63,6 +63,7 @@ struct tls_conn {
     uint64_t deadline_ns;
     uint8_t *out; /* encrypted and not sent: [out_at, out_size) */
     size_t out_at, out_size, out_cap;
+    uint64_t asked;                              /* the wait that asks for it */
     struct tls_conn *next_unsent, **prev_unsent; /* while there is something in `out` */
 };
 
@@ -76,6 +77,7 @@ struct tls {
     uint32_t nconns;
     struct tls_conn *unsent;
     uint32_t nclosed;
+    uint64_t waits;
     uint8_t scratch[TLS_RECORD];
 };
 

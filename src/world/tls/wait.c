@@ -85,15 +85,19 @@ static int held(const struct world_poll *polls, int n) {
 
 static int wait_once(struct tls *t, struct world_poll *polls, int n, uint64_t deadline_ns, bool *again) {
     int nunsent = 0, m = n, r;
+    uint64_t asking = ++t->waits;
     for (int i = 0; i < n; i++) {
         struct tls_conn *c = translated(t, polls[i].fd);
         polls[i].got = 0;
         polls[i].nbytes = 0;
-        if (c && c->state == TLS_HANDSHAKE && !c->blocked)
+        if (!c)
+            continue;
+        c->asked = asking;
+        if (c->state == TLS_HANDSHAKE && !c->blocked)
             tls_progress(c);
     }
     for (struct tls_conn *c = t->unsent; c; c = c->next_unsent)
-        nunsent++;
+        nunsent += c->asked != asking;
     struct world_poll inlined[POLLS_INLINE], *p = inlined;
     if (n + nunsent > POLLS_INLINE)
         p = mem_alloc((size_t)(n + nunsent) * sizeof *p);
@@ -106,7 +110,8 @@ static int wait_once(struct tls *t, struct world_poll *polls, int n, uint64_t de
         }
     }
     for (struct tls_conn *c = t->unsent; c && m < n + nunsent; c = c->next_unsent)
-        p[m++] = (struct world_poll){.fd = c->fd, .want = WORLD_WRITABLE};
+        if (c->asked != asking)
+            p[m++] = (struct world_poll){.fd = c->fd, .want = WORLD_WRITABLE};
     r = UNDER(t, wait, p, m, held(polls, n) > 0 ? 0 : deadline_ns);
     *again = r > 0; /* perhaps nothing of it is the guest's business */
     if (r < 0)
