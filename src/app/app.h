@@ -11,8 +11,10 @@
  *         publish: [127.0.0.1:8080:80, 127.0.0.1:5353:53/udp]  # MACHINE-ADDRESS:PORT:GUEST-PORT[/udp]
  *         listen: [127.0.0.1:8081]       # pre-opened listeners, as --listen
  *         policy: net.yaml               # or the policy itself, as a map
- *         limits: {memory: 256MiB, stack: 8MiB, fuel: 500G, fuel-per-second: 500M, time: 30s, handles: 64, journal-max:
- * 1GiB, bandwidth: 10MiB/s} chaos: seed=7,error=0.01 count: 1                       # that many, called web, web-2, ...
+ *         limits: {memory: 256MiB, stack: 8MiB, fuel: 500G, fuel-per-second: 500M, time: 30s, handles: 64,
+ *                  journal-max: 1GiB, bandwidth: 10MiB/s}
+ *         chaos: seed=7,error=0.01
+ *         count: 1                       # that many, called web, web-2, ...
  *       db: ...
  */
 #ifndef AEON_APP_APP_H
@@ -23,8 +25,8 @@
 #include "policy/policy.h"
 
 struct app_publish {
-    struct addr on;
-    uint16_t port;
+    struct addr on; /* of the machine; port 0: any that is free */
+    uint16_t port;  /* of the guest */
     bool udp;
 };
 
@@ -39,7 +41,7 @@ struct app_guest {
     uint32_t npublish;
     struct policy *policy; /* never NULL */
     struct app_limits limits;
-    const char *chaos; /* NULL: none */
+    const char *chaos; /* as it is written; NULL: none */
     uint64_t count;
     uint32_t line;
 };
@@ -53,7 +55,8 @@ struct app {
     struct config config;
 };
 
-/* `read` brings the bytes of a file a guest's policy names. Everything is checked, nothing is opened. */
+/* `read` brings the bytes of a file a guest's policy names (as seen from the working directory). Nothing is opened, and
+ * everything is checked but what `chaos` says. Errors name file, line and column. */
 NODISCARD enum status app_parse(struct span text, const char *path,
                                 enum status (*read)(void *ctx, const char *path, struct buf *out, struct err *e),
                                 void *ctx, struct app **out, struct err *e);

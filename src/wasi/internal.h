@@ -29,6 +29,7 @@ struct desc {
     bool waits;     /* reading or writing may have to wait: neither file nor directory */
     bool borrowed;  /* the handle outlives the descriptor */
     bool preopened; /* a grant's own directory */
+    bool given;     /* a socket that was there from the start */
     uint8_t filetype;
     uint16_t flags;                   /* WASI_FDFLAG_... as the program sees them */
     bool sync_after, sync_data_after; /* flags that the world could not set on an open file */

@@ -287,6 +287,12 @@ static struct desc *preopened(struct wasi *w, uint32_t fd, int64_t *r) {
 int64_t wasi_fd_prestat_get(struct wasi *w, struct abi_fd_prestat_get *a) {
     int64_t r;
     struct desc *d = preopened(w, a->fd, &r);
+    /* A socket given before the directories must not look like the end of the list; programs pass over what is of a
+     * type that they do not know. */
+    if (!d && wasi_desc(w, a->fd, 0, &(int64_t){0}) && w->fds[a->fd].given) {
+        *a->prestat = (struct wasi_prestat){.type = WASI_PREOPEN_SOCKET};
+        return 0;
+    }
     if (!d) {
         w->looked_for_dirs = true;
         return wasi_answer(r);

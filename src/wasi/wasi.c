@@ -173,6 +173,7 @@ enum status wasi_add_socket(struct wasi *w, int handle, bool listener, struct er
     /* Whether somebody waits at a listener is asked for as readiness to be read. */
     d->base = listener ? d->applicable & ~(uint64_t)WASI_RIGHT_FD_WRITE : connection;
     d->inheriting = listener ? connection : 0;
+    d->given = true;
     w->has_listener |= listener;
     return ST_OK;
 }
