@@ -167,6 +167,14 @@ enum status files_open_archive(struct world *w, const char *path, int *out, stru
     return give(root, path, out, e);
 }
 
+bool files_quota_used(struct world *w, int handle, uint64_t *bytes, uint64_t *count) {
+    const struct handle *h = handle_of(files_of(w), handle);
+    const struct quota *q = h ? h->dir->tree->quota : NULL;
+    if (q)
+        quota_used(q, bytes, count);
+    return q != NULL;
+}
+
 /* ---- the layer ---- */
 
 static void files_free(struct world *w) {

@@ -44,4 +44,7 @@ NODISCARD enum status files_open_overlay(struct world *files, const char *lower,
                                          const struct files_quota *quota, int *out, struct err *e);
 NODISCARD enum status files_open_archive(struct world *files, const char *path, int *out, struct err *e);
 
+/* How much of its quota the tree has in use that the handle is of; false: it has none. */
+bool files_quota_used(struct world *files, int handle, uint64_t *bytes, uint64_t *count);
+
 #endif

@@ -122,11 +122,12 @@ void listing_free(struct listing *l);
 
 /* ---- operations, by file ---- */
 
-#define HANDLE_OPS(OP)                                                                                        \
-    OP(close)                                                                                                 \
-    OP(dup)                                                                                                   \
-    OP(readv) OP(writev) OP(preadv) OP(pwritev) OP(read_cached) OP(seek) OP(stat) OP(set_flags) OP(get_flags) \
-        OP(set_size) OP(allocate) OP(advise) OP(sync) OP(set_times) OP(read_dir) OP(lock) OP(map)
+#define HANDLE_OPS(OP)                                                                                           \
+    OP(close)                                                                                                    \
+    OP(dup)                                                                                                      \
+    OP(readv)                                                                                                    \
+    OP(writev) OP(preadv) OP(pwritev) OP(read_cached) OP(seek) OP(stat) OP(set_flags) OP(get_flags) OP(set_size) \
+        OP(allocate) OP(advise) OP(sync) OP(set_times) OP(read_dir) OP(lock) OP(map)
 #define PATH_OPS(OP) \
     OP(open) OP(stat_at) OP(set_times_at) OP(make_dir) OP(remove) OP(rename) OP(link) OP(symlink) OP(read_link)
 
@@ -143,9 +144,14 @@ struct place {
     char name[FILES_NAME_MAX + 1];
 };
 
-/* The place that `path` names, from `start`; with `follow` no symbolic link. A name that is not there is no error, but
- * what leads to it must be. -EPERM when it leads out. On success place_drop it. */
-int resolve(struct node *start, const char *path, bool follow, struct place *out);
+enum {
+    RESOLVE_FOLLOW = 1, /* also a symbolic link at the end */
+    RESOLVE_CREATE = 2, /* a file may be made there */
+};
+
+/* The place that `path` names, from `start`. A name that is not there is no error, but what leads to it must be. -EPERM
+ * when it leads out. On success place_drop it. */
+int resolve(struct node *start, const char *path, uint32_t how, struct place *out);
 void place_drop(struct place *p);
 
 /* ---- quota.c ---- */
@@ -156,6 +162,7 @@ void quota_free(struct quota *q);
 bool quota_take(struct quota *q, uint64_t bytes, uint64_t entries);
 uint64_t quota_take_some(struct quota *q, uint64_t bytes); /* how many of them there were */
 void quota_give(struct quota *q, uint64_t bytes, uint64_t entries);
+void quota_used(const struct quota *q, uint64_t *bytes, uint64_t *count);
 /* Counts what is in a directory. With `marks`, names that begin with .wh. are left out. */
 NODISCARD enum status quota_scan(struct tree *t, int dir, bool marks, const char *path, struct err *e);
 

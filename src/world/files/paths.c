@@ -15,21 +15,26 @@ static int must_be_dir(const struct place *p) {
     return r ? r : st.type == WORLD_DIRECTORY ? 0 : -ENOTDIR;
 }
 
+/* A link at the end is followed unless that is not wanted; with a slash behind it in any case. */
+static uint32_t following(const char *path, uint32_t flags) {
+    const size_t n = strlen(path);
+    return !(flags & WORLD_NOFOLLOW) || (n > 0 && path[n - 1] == '/') ? RESOLVE_FOLLOW : 0;
+}
+
 /* ---- opening ---- */
 
 static int open_dir(struct place *p, uint32_t flags) {
-    if ((flags & (WORLD_CREATE | WORLD_EXCLUSIVE)) == (WORLD_CREATE | WORLD_EXCLUSIVE))
-        return -EEXIST;
-    if (flags & (WORLD_WRITE | WORLD_CREATE | WORLD_TRUNCATE))
-        return -EISDIR;
-    if (p->dots)
-        return handle_open_dir(p->dir);
-    struct node *child;
-    int r = p->dir->tree->ops->enter(p->dir, p->name, &child);
+    struct node *d = NULL;
+    int r = p->dots ? 0 : p->dir->tree->ops->enter(p->dir, p->name, &d);
     if (r < 0)
         return r;
-    r = handle_open_dir(child);
-    node_drop(child);
+    if ((flags & (WORLD_CREATE | WORLD_EXCLUSIVE)) == (WORLD_CREATE | WORLD_EXCLUSIVE))
+        r = -EEXIST;
+    else if (flags & (WORLD_WRITE | WORLD_CREATE | WORLD_TRUNCATE))
+        r = -EISDIR;
+    else
+        r = handle_open_dir(d ? d : p->dir);
+    node_drop(d);
     return r;
 }
 
@@ -51,7 +56,8 @@ int files_open(struct world *w, int dir, const char *path, uint32_t flags, uint3
     struct place p;
     flags &= ~(uint32_t)WORLD_BENEATH;
     if (r == 0)
-        r = resolve(start, path, !(flags & WORLD_NOFOLLOW) && !create_new, &p);
+        r = resolve(start, path,
+                    (create_new ? 0 : following(path, flags)) | (flags & WORLD_CREATE ? RESOLVE_CREATE : 0), &p);
     if (r < 0)
         return r;
     r = open_place(&p, flags, mode);
@@ -68,9 +74,8 @@ int files_stat_at(struct world *w, int dir, const char *path, uint32_t flags, st
         return BELOW(w, stat_at, dir, path, flags, out);
     struct place p;
     struct world_stat st;
-    const bool slash = path[0] && path[strlen(path) - 1] == '/';
     if (r == 0)
-        r = resolve(start, path, !(flags & WORLD_NOFOLLOW) || slash, &p);
+        r = resolve(start, path, following(path, flags), &p);
     if (r < 0)
         return r;
     r = p.dir->tree->ops->stat(p.dir, p.dots ? NULL : p.name, &st);
@@ -89,9 +94,8 @@ int files_set_times_at(struct world *w, int dir, const char *path, uint32_t flag
     if (!start)
         return BELOW(w, set_times_at, dir, path, flags, atim, mtim, which);
     struct place p;
-    const bool slash = path[0] && path[strlen(path) - 1] == '/';
     if (r == 0)
-        r = resolve(start, path, !(flags & WORLD_NOFOLLOW) || slash, &p);
+        r = resolve(start, path, following(path, flags), &p);
     if (r < 0)
         return r;
     if (p.slash)
@@ -108,9 +112,8 @@ int64_t files_read_link(struct world *w, int dir, const char *path, uint32_t fla
     if (!start)
         return BELOW(w, read_link, dir, path, flags, out, cap);
     struct place p;
-    const bool slash = path[0] && path[strlen(path) - 1] == '/';
     if (r == 0)
-        r = resolve(start, path, slash, &p);
+        r = resolve(start, path, following(path, WORLD_NOFOLLOW), &p);
     if (r < 0)
         return r;
     int64_t n = p.slash ? must_be_dir(&p) : 0;
@@ -129,7 +132,7 @@ int files_make_dir(struct world *w, int dir, const char *path, uint32_t flags, u
         return BELOW(w, make_dir, dir, path, flags, mode);
     struct place p;
     if (r == 0)
-        r = resolve(start, path, false, &p);
+        r = resolve(start, path, 0, &p);
     if (r < 0)
         return r;
     r = p.dots ? -EEXIST : p.dir->tree->ops->make_dir(p.dir, p.name, mode);
@@ -144,7 +147,7 @@ int files_remove(struct world *w, int dir, const char *path, uint32_t flags, boo
         return BELOW(w, remove, dir, path, flags, directory);
     struct place p;
     if (r == 0)
-        r = resolve(start, path, false, &p);
+        r = resolve(start, path, 0, &p);
     if (r < 0)
         return r;
     if (p.dots)
@@ -158,7 +161,7 @@ int files_remove(struct world *w, int dir, const char *path, uint32_t flags, boo
 }
 
 /* Two paths, for a call that needs both. Of directories of which only one is ours, or that lie in two trees: -EXDEV. */
-static int resolve_two(struct world *w, int dir, const char *path, bool follow, int to_dir, const char *to,
+static int resolve_two(struct world *w, int dir, const char *path, uint32_t how, int to_dir, const char *to,
                        struct place *a, struct place *b) {
     int r, r2;
     struct node *start = start_of(w, dir, &r), *to_start = start_of(w, to_dir, &r2);
@@ -166,10 +169,10 @@ static int resolve_two(struct world *w, int dir, const char *path, bool follow, 
         return -EXDEV;
     if (r || r2)
         return -ENOTDIR;
-    r = resolve(start, path, follow, a);
+    r = resolve(start, path, how, a);
     if (r < 0)
         return r;
-    r = resolve(to_start, to, false, b);
+    r = resolve(to_start, to, 0, b);
     if (r < 0)
         place_drop(a);
     return r;
@@ -183,7 +186,7 @@ int files_rename(struct world *w, int dir, const char *path, int to_dir, const c
     if (neither_is_ours(w, dir, to_dir))
         return BELOW(w, rename, dir, path, to_dir, to, flags);
     struct place a, b;
-    int r = resolve_two(w, dir, path, false, to_dir, to, &a, &b);
+    int r = resolve_two(w, dir, path, 0, to_dir, to, &a, &b);
     if (r < 0)
         return r;
     if (a.dots || b.dots)
@@ -202,8 +205,7 @@ int files_link(struct world *w, int dir, const char *path, int to_dir, const cha
         return BELOW(w, link, dir, path, to_dir, to, flags);
     struct place a, b;
     struct world_stat st;
-    const bool slash = path[0] && path[strlen(path) - 1] == '/';
-    int r = resolve_two(w, dir, path, !(flags & WORLD_NOFOLLOW) || slash, to_dir, to, &a, &b);
+    int r = resolve_two(w, dir, path, following(path, flags), to_dir, to, &a, &b);
     if (r < 0)
         return r;
     const struct tree_ops *ops = a.dir->tree->ops;
@@ -231,7 +233,7 @@ int files_symlink(struct world *w, const char *target, int dir, const char *path
         return BELOW(w, symlink, target, dir, path, flags);
     struct place p;
     if (r == 0)
-        r = resolve(start, path, false, &p);
+        r = resolve(start, path, 0, &p);
     if (r < 0)
         return r;
     if (p.dots)

@@ -85,6 +85,11 @@ void quota_give(struct quota *q, uint64_t bytes, uint64_t entries) {
     q->count -= entries < q->count ? entries : q->count;
 }
 
+void quota_used(const struct quota *q, uint64_t *bytes, uint64_t *count) {
+    *bytes = q->bytes;
+    *count = q->count;
+}
+
 static uint64_t bytes_of(const struct world_stat *st) {
     return st->type == WORLD_REGULAR || st->type == WORLD_SYMLINK ? st->size : 0;
 }

@@ -61,7 +61,7 @@ static int go_down(struct walk *k, const char *name, const char *rest) {
 }
 
 /* One component; 1 when it was the last. */
-static int step(struct walk *k, bool may_follow, struct place *out) {
+static int step(struct walk *k, uint32_t how, struct place *out) {
     const char *at = k->rest + strspn(k->rest, "/");
     size_t n = strcspn(at, "/");
     if (n > FILES_NAME_MAX)
@@ -79,6 +79,8 @@ static int step(struct walk *k, bool may_follow, struct place *out) {
     }
     if (!last)
         return go_down(k, name, rest);
+    /* Who would create `name/` is told that it is a directory, even if it is a link. */
+    const bool may_follow = how & RESOLVE_FOLLOW && !(how & RESOLVE_CREATE && rest[0] == '/');
     int r = may_follow ? follow(k, name, rest, 1) : 1;
     if (r <= 0 && r != -ENOENT)
         return r;
@@ -88,7 +90,7 @@ static int step(struct walk *k, bool may_follow, struct place *out) {
     return 1;
 }
 
-int resolve(struct node *start, const char *path, bool may_follow, struct place *out) {
+int resolve(struct node *start, const char *path, uint32_t how, struct place *out) {
     if (path[0] == '\0')
         return -ENOENT;
     if (path[0] == '/')
@@ -99,7 +101,7 @@ int resolve(struct node *start, const char *path, bool may_follow, struct place 
     *out = (struct place){0};
     int r;
     do
-        r = step(&k, may_follow, out);
+        r = step(&k, how, out);
     while (r == 0);
     mem_free(k.text);
     if (r < 0) {
