@@ -47,11 +47,22 @@ pid_t run_start(const char *const argv[], const char *in, const char *out) {
     _exit(127);
 }
 
+static int outcome(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 int run_end(pid_t pid) {
     int status;
     while (waitpid(pid, &status, 0) < 0)
         must(errno == EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return outcome(status);
+}
+
+int run_end_while(struct world *w, pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, WNOHANG) == 0)
+        w->ops->wait(w, NULL, 0, world_now(w, WORLD_MONOTONIC) + 5000000);
+    return outcome(status);
 }
 
 void run_stop(pid_t pid) {

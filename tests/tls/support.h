@@ -14,8 +14,9 @@ const char *certs_path(const char *name); /* of the last 8 that were asked for *
 
 /* Starts a program with its input and output in files of that directory (NULL: none); dies with us. */
 pid_t run_start(const char *const argv[], const char *in, const char *out);
-int run_end(pid_t pid);   /* its exit status, waiting for it */
-void run_stop(pid_t pid); /* kills it */
+int run_end(pid_t pid);                        /* its exit status, waiting for it */
+int run_end_while(struct world *w, pid_t pid); /* the same, while what `w` did not send yet goes out */
+void run_stop(pid_t pid);                      /* kills it */
 
 /* The contents of a file of the directory; the caller frees. */
 uint8_t *file_read(const char *name, size_t *size);
