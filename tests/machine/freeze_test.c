@@ -80,18 +80,14 @@ static int thaw(const char *home, const char *id, const char *file) {
 
 static void record(struct node *n, const char *module, char id[STORE_ID_TEXT]) {
     struct err e = ERR_INIT;
-    const char *const args[] = {"python", "-c", script};
+    const char *args[] = {"python", "-c", script};
     struct node_result result;
-    struct node_run run = {
-        .module = module,
-        .args = args,
-        .nargs = 3,
-        .limits = guest_limits_default(),
-        .record = true,
-    };
+    const struct node_guest guest = {.module = module, .args = {args, 3}, .limits = guest_limits_default()};
+    const struct node_run run = {.guests = &guest, .nguests = 1, .record = true};
+    bool cannot_run;
     struct store_id found;
     fflush(stdout);
-    if (node_run(n, &run, &result, &e) || store_find(node_store(n), "last", &found, &e))
+    if (node_run(n, &run, &result, &cannot_run, &e) || store_find(node_store(n), "last", &found, &e))
         die(module, &e);
     must(result.outcome == GUEST_EXITED && result.value == 0);
     store_id_text(&found, id);
