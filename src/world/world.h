@@ -152,7 +152,7 @@ struct world_wait {
     void (*look)(
         struct world_wait *); /* called by `turn`, at most once for each begin: something may hold, or it is time.
                                  What holds is found by a `wait` that does not wait. The wait has ended. */
-    void *inside;             /* the world's own */
+    void *inside;             /* the world's own; NULL before the first begin */
 };
 
 /* A function to be run off the thread, and what to call in a `turn` afterwards. The owner keeps it until then. */
@@ -255,7 +255,7 @@ struct world_worker;
     /* Waits until something wanted holds, the monotonic `deadline_ns` has passed (UINT64_MAX: never; 0: do not wait) or \
      * world_wake was called. Returns how many polls hold (0: deadline or wake). */ \
     OP(int, wait, (struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns), polls, n, deadline_ns) \
-    OP(void, wake, (struct world *w)) /* any thread, signal handlers too; sticky until the next wait or turn */ \
+    OP(void, wake, (struct world *w)) /* any thread, signal handlers too; sticky until the next turn or wait that waits */ \
     \
     /* Many waits on one thread. `begin` never calls `look`; `end` of a wait that is over does nothing. `turn` waits until \
      * at least one wait is over, a job is done, world_wake was called or the deadline has passed, calls what there is to \
