@@ -1,8 +1,8 @@
 /* cli.h: the command line: a table of commands, what they share, and the exit statuses.
  *
  * run and replay end with the guest's own status; 125 when aeon itself fails or a replay differs, 126 when the module
- * cannot run, 128+n after signal n.  Every other command: 0 yes or done, 1 no or differs, 2 failure.  Data goes to
- * standard output, everything else to standard error. */
+ * cannot run, 128+n after signal n.  Every other command: 0 yes or done, 1 no, differs or denied, 2 failure.  Data goes
+ * to standard output, everything else to standard error. */
 #ifndef AEON_CLI_CLI_H
 #define AEON_CLI_CLI_H
 
@@ -42,7 +42,7 @@ struct cli {
 
 // clang-format off
 #define CLI_COMMANDS(X) \
-    X(run) X(ls) X(show) X(logs) X(trace) X(replay) X(verify) X(rm) X(version) X(help)
+    X(run) X(ls) X(show) X(logs) X(trace) X(replay) X(verify) X(rm) X(policy) X(version) X(help)
 // clang-format on
 
 #define X(name) extern const struct command cmd_##name;

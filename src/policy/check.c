@@ -140,8 +140,9 @@ static void show_rules(struct show *s, const char *section, const struct rules *
         const struct rule *r = &rules->items[i];
         buf_print(&s->b, "%s %s", r->allow ? "allow" : "deny", proto_text(r->protos));
         print_targets(&s->b, r->ingress ? " on " : " to ", r->to, r->nto);
+        bool one = r->nports == 1 && r->ports->first == r->ports->last;
         for (uint32_t k = 0; k < r->nports; k++) {
-            buf_print(&s->b, "%s%u", k ? ", " : " ports ", r->ports[k].first);
+            buf_print(&s->b, "%s%u", k ? ", " : one ? " port " : " ports ", r->ports[k].first);
             if (r->ports[k].last != r->ports[k].first)
                 buf_print(&s->b, "-%u", r->ports[k].last);
         }
@@ -186,11 +187,11 @@ void policy_show(const struct policy *p,
     for (uint32_t i = 0; i < p->env.n; i++)
         s.each(ctx, "env", p->env.items[i].line, p->env.items[i].text);
     for (uint32_t i = 0; i < p->cas.n; i++)
-        s.each(ctx, "tls", 0, p->cas.items[i]);
+        s.each(ctx, "tls", p->tls_line, p->cas.items[i]);
     for (uint32_t i = 0; i < p->nservers; i++) {
         const struct policy_server *x = &p->servers[i];
         buf_print(&s.b, "%s with %s and %s", x->name, x->cert, x->key);
-        show(&s, "tls", 0);
+        show(&s, "tls", p->tls_line);
     }
     buf_deinit(&s.b);
 }

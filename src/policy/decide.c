@@ -189,7 +189,7 @@ static void deny_egress(const struct policy *p, const struct addr *a, enum addr_
     addr_print_ip(a, ip);
     target_text(near_miss->target, text);
     if (near_miss->target->kind == TARGET_RANGE)
-        decide(d, false, 0, "denied: %s is %s, and %s of %s:%u is wider than that", ip, addr_scope_text(scope), text,
+        decide(d, false, 0, "denied: %s is %s, which %s (%s:%u) is too wide to reach", ip, addr_scope_text(scope), text,
                file_name(p), near_miss->rule->line);
     else
         decide(d, false, 0, "denied: %s is %s, which a name (%s:%u: %.60s) does not reach", ip, addr_scope_text(scope),
@@ -247,6 +247,14 @@ static bool takes_known_port(const struct rule *r, uint16_t port, struct match *
     return r->allow || !r->nports;
 }
 
+/* Does the range hold an address that a name could lead to? */
+static bool holds_global(const struct cidr *range) {
+    for (enum addr_scope s = ADDR_GLOBAL + 1; s <= ADDR_RESERVED; s++)
+        if (cidr_within(range, s))
+            return false;
+    return true;
+}
+
 static bool name_matches(const struct rule *r, const char *name, struct match *m, const struct rule **by_address) {
     m->to = m->from = NULL;
     if (!r->nto)
@@ -256,7 +264,7 @@ static bool name_matches(const struct rule *r, const char *name, struct match *m
             m->to = &r->to[i];
             return true;
         }
-        if (!r->allow && r->to[i].kind == TARGET_RANGE && !*by_address)
+        if (!r->allow && !*by_address && r->to[i].kind == TARGET_RANGE && holds_global(&r->to[i].range))
             *by_address = r;
     }
     return false;

@@ -78,7 +78,7 @@ struct policy {
     struct entries unix_paths, env;
     const struct policy_dir *dirs;
     const struct policy_server *servers;
-    uint32_t ndirs, nservers;
+    uint32_t ndirs, nservers, tls_line;
     struct config_texts cas;
 };
 

@@ -471,6 +471,8 @@ static const struct config_key tls_keys[] = {
 };
 
 static enum status read_tls(struct config *c, const struct config_node *v, void *field, struct err *e) {
+    struct policy *p = field;
+    p->tls_line = v->line;
     return config_read_map(c, v, "tls", tls_keys, NKEYS(tls_keys), field, e);
 }
 

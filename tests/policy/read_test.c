@@ -60,7 +60,7 @@ static void a_whole_file_is_understood(void **state) {
                       "egress:4: allow tcp to api.example.org, *.example.net, 10.0.0.0/8, 2001:db8::/32, * ports 443, "
                       "8000-8999, at most 100 open, at most 10 a second\n"
                       "egress:9: deny udp\n"
-                      "ingress:11: allow tcp on 127.0.0.1 ports 8080 from 127.0.0.0/8, at most 2000 an hour\n"
+                      "ingress:11: allow tcp on 127.0.0.1 port 8080 from 127.0.0.0/8, at most 2000 an hour\n"
                       "ingress:16: allow any on ::1, at most 1 a minute\n"
                       "names:19: example.org\n"
                       "names:19: *\n"
@@ -69,9 +69,9 @@ static void a_whole_file_is_understood(void **state) {
                       "files:24: /srv/out as /, overlay, at most 104857600 bytes, at most 1000 files\n"
                       "env:29: LANG\n"
                       "env:29: APP_*\n"
-                      "tls:0: conf/corp.pem\n"
-                      "tls:0: /etc/ca.pem\n"
-                      "tls:0: localhost with conf/s.pem and conf/s.key\n");
+                      "tls:31: conf/corp.pem\n"
+                      "tls:31: /etc/ca.pem\n"
+                      "tls:31: localhost with conf/s.pem and conf/s.key\n");
     buf_deinit(&b);
     assert_true(policy_has_network(p));
     assert_true(span_equal(policy_text(p), SPAN_STR(whole)));
