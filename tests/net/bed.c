@@ -6,10 +6,10 @@
 
 struct world *os;
 struct net *net;
-int nlookups;
+int nlookups, nleft;
 
 static struct guest *guests[16];
-static struct world_layer resolver;
+static struct world_layer border;
 static struct {
     const char *name, *addresses;
 } names[16];
@@ -42,11 +42,36 @@ static int fake_resolve(struct world *w, const struct world_query *q, struct wor
     return WORLD_NAME_UNKNOWN;
 }
 
+/* What leaves is counted, and gets no further than this machine. */
+static int leaves(const struct addr *a) {
+    struct addr plain = addr_plain(a);
+    nleft++;
+    return plain.family != ADDR_UNIX && addr_scope(&plain) != ADDR_LOOPBACK ? -ENETUNREACH : 0;
+}
+
+static int fake_connect(struct world *w, int fd, const struct addr *a) {
+    int r = leaves(a);
+    return r < 0 ? r : BELOW(w, connect, fd, a);
+}
+
+static int64_t fake_send(struct world *w, int fd, const struct iovec *iov, int n, const struct addr *to) {
+    int r = to ? leaves(to) : 0;
+    return r < 0 ? r : BELOW(w, send, fd, iov, n, to);
+}
+
+static int fake_bind(struct world *w, int fd, const struct addr *a) {
+    nleft++;
+    return BELOW(w, bind, fd, a);
+}
+
 // clang-format off
-static const struct world_ops resolver_ops = {
+static const struct world_ops border_ops = {
     WORLD_FORWARD,
-    .name = "resolver",
+    .name = "border",
     .resolve = fake_resolve,
+    .connect = fake_connect,
+    .send = fake_send,
+    .bind = fake_bind,
 };
 // clang-format on
 
@@ -65,9 +90,9 @@ void fake_name(const char *name, const char *addresses) {
 int bed_up(void **state) {
     (void)state;
     os = world_os_new();
-    resolver = (struct world_layer){{&resolver_ops}, os};
+    border = (struct world_layer){{&border_ops}, os};
     net = net_new();
-    nlookups = 0;
+    nlookups = nleft = 0;
     memset(names, 0, sizeof names);
     return 0;
 }
@@ -96,7 +121,7 @@ struct guest *guest_new(const char *name, const char *rules) {
     else if (policy_parse(SPAN_STR(rules), "net.yaml", &g->policy, &e) != ST_OK)
         fail_msg("%s", e.text);
     struct net_host h = {.name = name, .policy = g->policy, .denied = denied, .ctx = g};
-    assert_int_equal(net_attach(net, &resolver.world, &h, &g->w, &e), ST_OK);
+    assert_int_equal(net_attach(net, &border.world, &h, &g->w, &e), ST_OK);
     net_addresses(g->w, &g->v4, &g->v6);
     for (int i = 0; i < 16; i++)
         if (!guests[i]) {

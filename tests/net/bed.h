@@ -1,5 +1,5 @@
-/* bed.h: guests on a network over the machine, for tests: with a resolver below that answers what a test says, and the
- * denials each was told. */
+/* bed.h: guests on a network over the machine, for tests; with a layer below that answers look-ups as a test says
+ * and counts what leaves, and the denials each guest was told. */
 #ifndef TESTS_NET_BED_H
 #define TESTS_NET_BED_H
 
@@ -40,6 +40,7 @@ void guest_free(struct guest *g);
  * for anything but numbers. */
 void fake_name(const char *name, const char *addresses);
 extern int nlookups;
+extern int nleft; /* connects, binds and datagrams that went to the machine; those beyond it are -ENETUNREACH */
 
 struct addr addr_of(const char *text); /* ADDRESS:PORT or unix:PATH */
 struct addr at_port(struct addr a, uint16_t port);

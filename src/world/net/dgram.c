@@ -92,7 +92,7 @@ int net_dgram_activate(struct sock *s) {
     }
     if (kind >= 0)
         repoint_peers(s, s->fd, s->sides[s->nsides - 1].fd);
-    s->inner = fds[1];
+    net_set_inner(s, fds[1]);
     s->state = BOUND;
     net_options_apply(s, s->fd);
     return 0;

@@ -153,11 +153,14 @@ static inline struct sock *sock_of(struct world *w, int fd) {
 /* net.c */
 struct sock *net_sock_new(struct host *h, int fd, enum addr_family f, enum world_socktype t);
 void net_sock_free(struct sock *s); /* and all that belongs to it, but not the handle */
+void net_set_inner(struct sock *s, int fd);
 void net_side_add(struct sock *s, int fd, enum side_kind kind, const struct addr *on);
 /* Puts `from` in place of the handle; what the handle was goes on as a side when `kind` is not negative. */
 int net_replace(struct sock *s, int from, int kind, const struct addr *on);
 /* A fresh socket of the machine in place of what the handle is. */
 int net_refresh(struct sock *s);
+/* A published port of TCP begins to let in who comes. */
+int net_published_listen(struct host *h, const struct published *p, uint32_t backlog);
 void net_denied(struct host *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "tcp to 0.0.0.0:80 (127.0.0.1:80): denied: ..." */
 void net_denied_to(struct host *h, enum policy_proto p, const struct addr *asked, const struct addr *to,

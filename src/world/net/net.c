@@ -69,6 +69,11 @@ static void set_unusual(struct sock *s) {
     }
 }
 
+void net_set_inner(struct sock *s, int fd) {
+    s->inner = fd;
+    set_unusual(s);
+}
+
 void net_side_add(struct sock *s, int fd, enum side_kind kind, const struct addr *on) {
     s->sides = mem_realloc(s->sides, (s->nsides + 1) * sizeof *s->sides);
     s->sides[s->nsides++] = (struct side){fd, kind, *on};
@@ -104,15 +109,32 @@ int net_refresh(struct sock *s) {
     return r;
 }
 
-static void release(struct host *h, struct published *p) {
-    if (!p->udp) /* who connects from now on is refused; the port stays taken */
-        UNDER(h, shutdown, p->fd, WORLD_SHUT_RD | WORLD_SHUT_WR);
-    p->owner = NULL;
-    for (uint32_t i = 0; i < h->nsocks; i++) {
+/* Who connects from now on is refused. The port stays taken: without REUSEADDR nobody can listen there instead. */
+static void published_stop(struct host *h, const struct published *p) {
+    UNDER(h, shutdown, p->fd, WORLD_SHUT_RD | WORLD_SHUT_WR);
+    UNDER(h, set_option, p->fd, WORLD_SO_REUSEADDR, 0);
+}
+
+/* With it, because connections of a moment ago may still linger. */
+int net_published_listen(struct host *h, const struct published *p, uint32_t backlog) {
+    int r = UNDER(h, set_option, p->fd, WORLD_SO_REUSEADDR, 1);
+    return r < 0 ? r : UNDER(h, listen, p->fd, (int)backlog);
+}
+
+/* To the first socket that it is for, if there is one. */
+static void offer(struct host *h, struct published *p) {
+    for (uint32_t i = 0; i < h->nsocks && !p->owner; i++) {
         struct sock *s = h->socks[i];
-        if (s && s->state == (p->udp ? BOUND : LISTENING) && !p->owner && net_claim(s) < 0)
+        if (s && s->state == (p->udp ? BOUND : LISTENING) && net_claim(s) < 0)
             return; /* the machine will not listen there again: it refuses */
     }
+}
+
+static void release(struct host *h, struct published *p) {
+    if (!p->udp)
+        published_stop(h, p);
+    p->owner = NULL;
+    offer(h, p);
 }
 
 void net_sock_free(struct sock *s) {
@@ -435,31 +457,58 @@ void net_addresses(struct world *host, struct addr *v4, struct addr *v6) {
     *v6 = host_of(host)->v6;
 }
 
+/* A socket of the machine bound to `on`, whose port is not 0 for TCP; or why not. */
+static int bind_published(struct host *h, bool udp, const struct addr *on) {
+    int fd = UNDER(h, socket, on->family, udp ? WORLD_DGRAM : WORLD_STREAM);
+    if (fd < 0)
+        return fd;
+    int r = udp ? 0 : UNDER(h, set_option, fd, WORLD_SO_REUSEADDR, 1);
+    if (r == 0 && on->family == ADDR_INET6) /* [::] is not also 0.0.0.0 */
+        r = UNDER(h, set_option, fd, WORLD_SO_V6ONLY, 1);
+    if (r == 0)
+        r = UNDER(h, bind, fd, on);
+    if (r == 0 && !udp && on->port) { /* only listening shows whether somebody else does */
+        struct published p = {.fd = fd};
+        if ((r = net_published_listen(h, &p, 1)) == 0)
+            published_stop(h, &p);
+    }
+    if (r < 0)
+        UNDER(h, close, fd);
+    return r < 0 ? r : fd;
+}
+
+/* A port that the system chose goes back to it when listening stops; one that was asked for stays. */
+static int free_port(struct host *h, struct addr *on) {
+    int fd = bind_published(h, false, on);
+    if (fd < 0)
+        return fd;
+    int r = UNDER(h, local_addr, fd, on);
+    UNDER(h, close, fd);
+    return r;
+}
+
 enum status net_publish(struct world *host, bool udp, const struct addr *on, uint16_t port, struct addr *bound,
                         struct err *e) {
     struct host *h = host_of(host);
     char text[ADDR_TEXT_MAX];
+    int fd = -EADDRINUSE;
     struct addr at = *on;
-    int fd = UNDER(h, socket, on->family, udp ? WORLD_DGRAM : WORLD_STREAM), r = fd;
-    if (fd < 0)
-        goto failed;
-    /* A port that was in use a moment ago is free; [::] is not also 0.0.0.0. */
-    if (!udp && (r = UNDER(h, set_option, fd, WORLD_SO_REUSEADDR, 1)) < 0)
-        goto failed;
-    if (on->family == ADDR_INET6 && (r = UNDER(h, set_option, fd, WORLD_SO_V6ONLY, 1)) < 0)
-        goto failed;
-    if ((r = UNDER(h, bind, fd, on)) < 0 || (r = UNDER(h, local_addr, fd, &at)) < 0)
-        goto failed;
+    for (int tries = 0; tries < 8 && fd == -EADDRINUSE && (tries == 0 || on->port == 0); tries++) {
+        at = *on;
+        int r = !udp && on->port == 0 ? free_port(h, &at) : 0;
+        fd = r < 0 ? r : bind_published(h, udp, &at);
+    }
+    if (fd < 0) {
+        enum status st = fd == -EADDRINUSE ? ST_BUSY : fd == -EACCES ? ST_DENIED : ST_IO;
+        return err_set(e, st, "publishing %s on %s: %s", udp ? "udp" : "tcp", addr_print(on, text), strerror(-fd));
+    }
+    must(UNDER(h, local_addr, fd, &at) == 0);
     struct published *p = mem_zalloc(sizeof *p);
     *p = (struct published){.fd = fd, .udp = udp, .on = at, .port = port};
     h->published = mem_realloc(h->published, (h->npublished + 1) * sizeof(struct published *));
     h->published[h->npublished++] = p;
+    offer(h, p);
     if (bound)
         *bound = at;
     return ST_OK;
-failed:
-    if (fd >= 0)
-        UNDER(h, close, fd);
-    enum status st = r == -EADDRINUSE ? ST_BUSY : r == -EACCES ? ST_DENIED : ST_IO;
-    return err_set(e, st, "publishing %s on %s: %s", udp ? "udp" : "tcp", addr_print(on, text), strerror(-r));
 }

@@ -311,7 +311,7 @@ int net_claim(struct sock *s) {
         if (p->owner || p->udp != (s->type == WORLD_DGRAM) || !s->bound || p->port != s->at.port ||
             addr_scope(&s->at) == ADDR_LOOPBACK || s->family == ADDR_UNIX)
             continue;
-        int r = p->udp ? 0 : UNDER(h, listen, p->fd, (int)s->backlog);
+        int r = p->udp ? 0 : net_published_listen(h, p, s->backlog);
         if (r < 0)
             return r;
         p->owner = s;

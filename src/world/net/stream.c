@@ -43,7 +43,7 @@ static int start_listening(struct sock *s) {
         UNDER(h, close, fds[1]);
         return r;
     }
-    s->inner = fds[1];
+    net_set_inner(s, fds[1]);
     s->state = LISTENING;
     return net_claim(s);
 }
