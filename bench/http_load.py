@@ -1,10 +1,15 @@
-#!/usr/bin/env python3
-"""bench/http_load.py: what a server pays for being a guest, and for being recorded.
+#!/ usr / bin / env python3
+""
+        "bench/http_load.py: what a server pays for being a guest, and for being recorded.
 
-examples/http-c/http_server.c, native, under aeon without and with recording, each on one core, and wrk on another (where
-there are two).  Prints requests a second, the processor time that the server spent on one (which other load on the
-machine does not change much), both relative to native and to unrecorded, wrk's errors, and the journal's bytes per
-record.  Runs of the variants alternate; the figures are medians."""
+        examples /
+        http -
+    c / http_server.c,
+    native, under aeon without and with recording, each on one core,
+    and wrk on another(where there are two).Prints requests a second,
+    the processor time that the server spent on one(which other load on the machine does not change much),
+    both relative to native and to unrecorded,
+    wrk 's errors, and the journal' s bytes per record.Runs of the variants alternate; the figures are medians."""
 
 import argparse
 import json
@@ -94,26 +99,41 @@ class Load:
         pid = os.posix_spawnp(command[0], command, self.env, file_actions=files)
         try:
             wait_until_served(port, pid)
-            requests, rate, errors = self.wrk(port)
-            peak_kb = int(re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
-        finally:
-            os.kill(pid, signal.SIGTERM)
-            _, status, usage = os.wait4(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        if code not in SIGNALLED_OK and code != -signal.SIGTERM:
-            raise Failure(f"{' '.join(command)} ended with {code}")
-        user_us, system_us = usage.ru_utime / requests * 1e6, usage.ru_stime / requests * 1e6
-        return {"rate": rate, "errors": errors, "cpu_us": user_us + system_us, "user_us": user_us,
-                "system_us": system_us, "peak_mb": peak_kb / 1024, "requests": requests, **self.journal()}
+            requests, rate, errors
+        = self.wrk(port) peak_kb = int(re.search(r "VmHWM:\s*(\d+)", Path(f "/proc/{pid}/status").read_text())[1])
+                                       finally : os.kill(pid, signal.SIGTERM) _,
+                         status,
+                         usage = os.wait4(pid, 0) code =
+                             os.waitstatus_to_exitcode(status) if code not in SIGNALLED_OK and
+                             code != -signal.SIGTERM : raise Failure(f "{' '.join(command)} ended with {code}") user_us,
+                         system_us = usage.ru_utime / requests * 1e6,
+                         usage.ru_stime / requests *
+                             1e6 return {
+                                 "rate" : rate,
+                                 "errors" : errors,
+                                 "cpu_us" : user_us + system_us,
+                                 "user_us" : user_us,
+                                 "system_us" : system_us,
+                                 "peak_mb" : peak_kb / 1024,
+                                 "requests" : requests,
+                                 **self.journal()
+                             }
 
-    def journal(self):
-        """Size of the one run that there is, if any."""
-        if not (self.home / "runs").is_dir():
-            return {}
+                             def journal(self)
+            : ""
+              "Size of the one run that there is, if any."
+              "" if not(self.home / "runs")
+                  .is_dir()
+            : return {}
         out = subprocess.run([self.args.aeon, "ls", "--json"], env=self.env, capture_output=True, text=True,
                              check=True).stdout
         runs = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        return {"records": runs[0]["records"], "bytes": runs[0]["size_bytes"]} if runs else {}
+        return {
+            "records" : runs[0]["records"], "bytes" : runs[0]["size_bytes"]
+        }
+        if runs
+            else {
+            }
 
     def measure(self):
         variants = self.variants()
@@ -131,8 +151,8 @@ class Load:
 
 
 def show(result, args):
-    print(f"HTTP, {args.connections} connections, {args.seconds} s, medians of {args.runs}; one core for the server, one "
-          "for wrk\n")
+    print(f"HTTP, {args.connections} connections, {args.seconds} s, medians of {args.runs}; a core each for server and wrk")
+    print()
     rows = [["", "requests/s", "of native", "us of CPU each", "of which user", "x native", "errors", "peak MB"]]
     native = result["native"]
     for name, r in result.items():
@@ -140,7 +160,7 @@ def show(result, args):
                      f"{r['user_us']:.2f}", f"{r['cpu_us'] / native['cpu_us']:.2f}", str(r["errors"]), f"{r['peak_mb']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))))
+        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:]))]))
     recorded, plain = result["aeon"], result["aeon --no-record"]
     print(f"\nrecording costs {100 * (1 - recorded['rate'] / plain['rate']):.1f} % of the requests a second, "
           f"{100 * (recorded['cpu_us'] / plain['cpu_us'] - 1):.1f} % more processor time")
