@@ -1,15 +1,10 @@
-#!/ usr / bin / env python3
-""
-        "bench/http_load.py: what a server pays for being a guest, and for being recorded.
+#!/usr/bin/env python3
+"""bench/http_load.py: what a server pays for being a guest, and for being recorded.
 
-        examples /
-        http -
-    c / http_server.c,
-    native, under aeon without and with recording, each on one core,
-    and wrk on another(where there are two).Prints requests a second,
-    the processor time that the server spent on one(which other load on the machine does not change much),
-    both relative to native and to unrecorded,
-    wrk 's errors, and the journal' s bytes per record.Runs of the variants alternate; the figures are medians."""
+examples/http-c/http_server.c, native, under aeon without and with recording, each on one core, and wrk on another
+(where there are two).  Prints requests a second, the processor time that the server spent on one (which other load on the
+machine does not change much), both relative to native and to unrecorded, wrk's errors, and the journal's bytes per
+record.  Runs of the variants alternate; the figures are medians."""
 
 import argparse
 import json
@@ -99,41 +94,26 @@ class Load:
         pid = os.posix_spawnp(command[0], command, self.env, file_actions=files)
         try:
             wait_until_served(port, pid)
-            requests, rate, errors
-        = self.wrk(port) peak_kb = int(re.search(r "VmHWM:\s*(\d+)", Path(f "/proc/{pid}/status").read_text())[1])
-                                       finally : os.kill(pid, signal.SIGTERM) _,
-                         status,
-                         usage = os.wait4(pid, 0) code =
-                             os.waitstatus_to_exitcode(status) if code not in SIGNALLED_OK and
-                             code != -signal.SIGTERM : raise Failure(f "{' '.join(command)} ended with {code}") user_us,
-                         system_us = usage.ru_utime / requests * 1e6,
-                         usage.ru_stime / requests *
-                             1e6 return {
-                                 "rate" : rate,
-                                 "errors" : errors,
-                                 "cpu_us" : user_us + system_us,
-                                 "user_us" : user_us,
-                                 "system_us" : system_us,
-                                 "peak_mb" : peak_kb / 1024,
-                                 "requests" : requests,
-                                 **self.journal()
-                             }
+            requests, rate, errors = self.wrk(port)
+            peak_kb = int(re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            _, status, usage = os.wait4(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code not in SIGNALLED_OK and code != -signal.SIGTERM:
+            raise Failure(f"{' '.join(command)} ended with {code}")
+        user_us, system_us = usage.ru_utime / requests * 1e6, usage.ru_stime / requests * 1e6
+        return {"rate": rate, "errors": errors, "cpu_us": user_us + system_us, "user_us": user_us,
+                "system_us": system_us, "peak_mb": peak_kb / 1024, "requests": requests, **self.journal()}
 
-                             def journal(self)
-            : ""
-              "Size of the one run that there is, if any."
-              "" if not(self.home / "runs")
-                  .is_dir()
-            : return {}
+    def journal(self):
+        """Size of the one run that there is, if any."""
+        if not (self.home / "runs").is_dir():
+            return {}
         out = subprocess.run([self.args.aeon, "ls", "--json"], env=self.env, capture_output=True, text=True,
                              check=True).stdout
         runs = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        return {
-            "records" : runs[0]["records"], "bytes" : runs[0]["size_bytes"]
-        }
-        if runs
-            else {
-            }
+        return {"records": runs[0]["records"], "bytes": runs[0]["size_bytes"]} if runs else {}
 
     def measure(self):
         variants = self.variants()
