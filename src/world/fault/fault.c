@@ -344,36 +344,30 @@ static uint64_t drifted_back(struct fault *f, uint64_t ns) {
 
 /* ---- waiting ---- */
 
-/* As below, but what is dead is ready for everything, and what stalls is not there until it goes on. */
+/* As below, but what is dead is ready for everything, and what stalls is not there until it goes on: then the caller is
+ * woken to look again. */
 static int wait_odd(struct fault *f, struct world_poll *polls, int n, uint64_t deadline) {
     struct world_poll *p = mem_alloc(((size_t)n + 1) * sizeof *p);
-    int *at = mem_alloc(((size_t)n + 1) * sizeof *at), r, ready;
-    uint64_t until;
-    do {
-        int m = 0;
-        until = UINT64_MAX;
-        ready = 0;
-        for (int i = 0; i < n; i++) {
-            struct known *k = handles_get(&f->handles, polls[i].fd);
-            polls[i].got = 0;
-            polls[i].nbytes = 0;
-            if (k && k->dead) {
-                polls[i].got = polls[i].want | WORLD_HANGUP | WORLD_ERROR;
-                ready++;
-            } else if (k && stalled(f, k)) {
-                until = k->stalled_until < until ? k->stalled_until : until;
-            } else {
-                at[m] = i;
-                p[m++] = polls[i];
-            }
+    int *at = mem_alloc(((size_t)n + 1) * sizeof *at), m = 0, ready = 0;
+    for (int i = 0; i < n; i++) {
+        struct known *k = handles_get(&f->handles, polls[i].fd);
+        polls[i].got = 0;
+        polls[i].nbytes = 0;
+        if (k && k->dead) {
+            polls[i].got = (polls[i].want & (WORLD_READABLE | WORLD_WRITABLE)) | WORLD_HANGUP | WORLD_ERROR;
+            ready++;
+        } else if (k && stalled(f, k)) {
+            deadline = k->stalled_until < deadline ? k->stalled_until : deadline;
+        } else {
+            at[m] = i;
+            p[m++] = polls[i];
         }
-        r = UNDER(f, wait, p, m, ready ? 0 : until < deadline ? until : deadline);
-        for (int i = 0; i < m && r > 0; i++) {
-            polls[at[i]].got = p[i].got;
-            polls[at[i]].nbytes = p[i].nbytes;
-        }
-        /* Nothing, and not because of a wake: somebody goes on. */
-    } while (r == 0 && !ready && until < deadline && now(f) >= until);
+    }
+    int r = UNDER(f, wait, p, m, ready ? 0 : deadline);
+    for (int i = 0; i < m && r > 0; i++) {
+        polls[at[i]].got = p[i].got;
+        polls[at[i]].nbytes = p[i].nbytes;
+    }
     mem_free(p);
     mem_free(at);
     return r < 0 ? r : r + ready;
@@ -382,11 +376,13 @@ static int wait_odd(struct fault *f, struct world_poll *polls, int n, uint64_t d
 static int fault_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     struct fault *f = fault_of(w);
     uint64_t deadline = drifted_back(f, deadline_ns);
-    if (deadline_ns != 0) {
+    int r = f->nodd ? wait_odd(f, polls, n, deadline) : UNDER(f, wait, polls, n, deadline);
+    /* Afterwards, so that a wake during the delay is not missed; one that ended the wait is heard at once. */
+    if (deadline_ns != 0 && (r > 0 || (r == 0 && now(f) >= deadline))) {
         struct prng p = draw(f, WAITS);
         delay(f, &p);
     }
-    return f->nodd ? wait_odd(f, polls, n, deadline) : UNDER(f, wait, polls, n, deadline);
+    return r;
 }
 
 /* ---- the layer ---- */

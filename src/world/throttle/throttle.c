@@ -206,7 +206,7 @@ static int throttle_wait(struct world *w, struct world_poll *polls, int n, uint6
     r = UNDER(t, wait, polls, n, 0);
     if (r > 0)
         t->held_ns += world_now(t->layer.below, WORLD_MONOTONIC) - began;
-    return r != 0 ? r : UNDER(t, wait, polls, n, deadline_ns);
+    return r; /* 0: the caller, woken, waits again */
 }
 
 /* ---- the layer ---- */

@@ -62,8 +62,11 @@ static uint32_t needs(struct tls_conn *c, uint32_t want) {
 }
 
 static void after(struct tls_conn *c, struct world_poll *q, uint32_t below) {
+    bool open = c->state == TLS_OPEN;
     if (c->state == TLS_CONNECTING || c->state == TLS_HANDSHAKE || tls_unsent(c))
         tls_progress(c);
+    if (c->state == TLS_OPEN && !open)
+        below |= WORLD_WRITABLE;
     if (c->state == TLS_CONNECTING) /* ready, yet neither connected nor refused */
         tls_refuse(c, ECONNABORTED);
     look(c, q, below);
@@ -83,7 +86,7 @@ static int held(const struct world_poll *polls, int n) {
     return held;
 }
 
-static int wait_once(struct tls *t, struct world_poll *polls, int n, uint64_t deadline_ns, bool *again) {
+static int wait_translated(struct tls *t, struct world_poll *polls, int n, uint64_t deadline_ns) {
     int nunsent = 0, m = n, r;
     uint64_t asking = ++t->waits;
     for (int i = 0; i < n; i++) {
@@ -113,7 +116,6 @@ static int wait_once(struct tls *t, struct world_poll *polls, int n, uint64_t de
         if (c->asked != asking)
             p[m++] = (struct world_poll){.fd = c->fd, .want = WORLD_WRITABLE};
     r = UNDER(t, wait, p, m, held(polls, n) > 0 ? 0 : deadline_ns);
-    *again = r > 0; /* perhaps nothing of it is the guest's business */
     if (r < 0)
         goto done;
     for (struct tls_conn *c = t->unsent, *next; c; c = next) {
@@ -140,14 +142,12 @@ done:
 
 int tls_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     struct tls *t = tls_of(w);
-    bool again;
-    int r;
     if (t->nconns == 0)
         return UNDER(t, wait, polls, n, deadline_ns);
-    do {
-        tls_bury(t);
-        r = wait_once(t, polls, n, deadline_ns, &again);
-    } while (r == 0 && again);
+    tls_bury(t);
+    /* When nothing of what happened is the guest's business, it has been woken in vain: to wait again here could lose a
+     * wake that came at the same time. */
+    int r = wait_translated(t, polls, n, deadline_ns);
     tls_bury(t);
     return r;
 }
