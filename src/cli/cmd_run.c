@@ -252,10 +252,12 @@ const struct command cmd_run = {
     .operands = "MODULE [ARGS...] | APP.yaml",
     .summary = "run a WebAssembly program in the sandbox, and record it",
     .about =
-        "Runs MODULE, a WebAssembly program for WASI (preview 1 or its predecessor). All that follows MODULE is the\n"
-        "program's; one `--` right after it is dropped. The program gets standard input, output and error, and "
-        "nothing\n"
-        "else of this machine unless it is given: no directory, no environment, no network.\n"
+        "Runs MODULE, a WebAssembly program for WASI (preview 1 or its predecessor), or the guests of an application,\n"
+        "APP.yaml. All that follows MODULE is the program's; one `--` right after it is dropped. The program gets "
+        "standard\n"
+        "input, output and error, and nothing else of this machine unless it is given: no directory, no environment; "
+        "its\n"
+        "network has nobody else on it.\n"
         "\n"
         "Everything that crosses the sandbox's edge is recorded, arguments, environment and what the program reads "
         "included;\n"
@@ -264,7 +266,7 @@ const struct command cmd_run = {
         "Exit status: the program's own; 125 when aeon itself fails; 126 when the module cannot run (missing, "
         "malformed,\n"
         "invalid, unlinkable); 128+n after signal n, 134 after a trap, 152 at the end of --fuel, 142 at the end of "
-        "--time.",
+        "--time,\n153 with --journal-max full.",
     .options = options,
     .noptions = sizeof options / sizeof *options,
     .values_size = sizeof(struct run_options),

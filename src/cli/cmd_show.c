@@ -129,12 +129,13 @@ static void print_words(const struct facts *f) {
     list_lines(&b, "arguments", info->args, info->nargs);
     list_lines(&b, "env", info->env, info->nenv);
     list_lines(&b, "grants", info->grants, info->ngrants);
+    bool first = true;
     for (uint32_t i = 0; i < info->nlimits; i++) {
-        begin_line(&b, i ? "" : "limits");
         if (info->limit_values[i] == UINT64_MAX || !info->limit_values[i])
-            buf_print(&b, "%s none\n", info->limit_names[i]);
-        else
-            buf_print(&b, "%s %s\n", info->limit_names[i], human_count(info->limit_values[i], human));
+            continue; /* none */
+        begin_line(&b, first ? "limits" : "");
+        buf_print(&b, "%s %s\n", info->limit_names[i], human_count(info->limit_values[i], human));
+        first = false;
     }
     import_lines(&b, f);
     begin_line(&b, "journal");

@@ -96,7 +96,8 @@ static enum status add_layers(struct sandbox *s, struct net *net, struct err *e)
                  p->udp ? "/udp" : "", p->port);
         s->remark(s->ctx, NODE_LISTENS, line);
     }
-    if (!status)
+    bool tls = policy_has_network(spec->policy) || policy_nservers(spec->policy) || spec->cas.n;
+    if (!status && tls)
         status = add_tls(s, e);
     if (!status && spec->chaos) {
         struct fault_plan plan;

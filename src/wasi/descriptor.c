@@ -93,6 +93,8 @@ static struct desc *take_slot(struct wasi *w) {
 int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out) {
     struct world_stat st;
     int64_t r = w->nopen < w->max_fds ? OP(w, stat, handle, &st) : -EMFILE;
+    if (w->nopen >= w->max_fds)
+        wasi_refuse(w, "handles: %u descriptors were open, the limit; --handles N allows more", w->max_fds);
     if (r < 0) {
         OP(w, close, handle);
         return r;
