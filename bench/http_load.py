@@ -2,8 +2,8 @@
 """bench/http_load.py: what a server pays for being a guest, and for being recorded.
 
 examples/http-c/http_server.c, native, under aeon without and with recording, each on one core, and wrk on another
-(where there are two).  Prints requests a second, the processor time that the server spent on one (which other load on the
-machine does not change much), both relative to native and to unrecorded, wrk's errors, and the journal's bytes per
+(where there are two).  Prints requests a second, the processor time that the server spent on one (which other load on
+the machine does not change much), both relative to native and to unrecorded, wrk's errors, and the journal's bytes per
 record.  Runs of the variants alternate; the figures are medians."""
 
 import argparse
@@ -131,13 +131,14 @@ class Load:
 
 
 def show(result, args):
-    print(f"HTTP, {args.connections} connections, {args.seconds} s, medians of {args.runs}; a core each for server and wrk")
+    print(f"HTTP, {args.connections} connections, {args.seconds} s, medians of {args.runs}; a core each for both sides")
     print()
     rows = [["", "requests/s", "of native", "us of CPU each", "of which user", "x native", "errors", "peak MB"]]
     native = result["native"]
     for name, r in result.items():
         rows.append([name, f"{r['rate']:.0f}", f"{r['rate'] / native['rate']:.2f}", f"{r['cpu_us']:.2f}",
-                     f"{r['user_us']:.2f}", f"{r['cpu_us'] / native['cpu_us']:.2f}", str(r["errors"]), f"{r['peak_mb']:.1f}"])
+                     f"{r['user_us']:.2f}", f"{r['cpu_us'] / native['cpu_us']:.2f}", str(r["errors"]),
+                     f"{r['peak_mb']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:]))]))
