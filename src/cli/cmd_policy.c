@@ -1,6 +1,5 @@
 /* aeon policy check FILE [ATTEMPT...], aeon policy show FILE */
 #include "cli/cli.h"
-#include "cli/files.h"
 
 #include "base/must.h"
 #include "base/nearest.h"
@@ -136,8 +135,8 @@ static enum status load(const char *path, struct policy **out, struct err *e) {
     enum status s = node_open(false, &node, e);
     if (s)
         return s;
-    buf_init(&text, CONFIG_MAX_BYTES);
-    s = file_read(node_world(node), path, &text, e);
+    buf_init(&text, CONFIG_MAX_BYTES + (1 << 16));
+    s = node_read_file(node, path, &text, e);
     if (!s)
         s = policy_parse(buf_span(&text), path, out, e);
     buf_deinit(&text);
