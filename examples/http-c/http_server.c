@@ -131,19 +131,41 @@ static void remove_connection(size_t i) {
 
 /* ---- responses ---- */
 
-static void respond(struct connection *c, const char *status, const char *type, const char *body, bool send_body) {
-    char head[256];
-    int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n", status,
-                     type, strlen(body), c->keep ? "" : "Connection: close\r\n");
-    bytes_put(&c->out, head, (size_t)n);
+static void put_number(struct bytes *b, uint64_t n, unsigned base) {
+    char digits[20], *p = digits + sizeof digits;
+    do
+        *--p = "0123456789abcdef"[n % base];
+    while (n /= base);
+    bytes_put(b, p, (size_t)(digits + sizeof digits - p));
+}
+
+/* A response's head but for how long its body is. */
+static void put_head(struct connection *c, const char *status, const char *type) {
+    bytes_put_text(&c->out, "HTTP/1.1 ");
+    bytes_put_text(&c->out, status);
+    bytes_put_text(&c->out, "\r\nContent-Type: ");
+    bytes_put_text(&c->out, type);
+    bytes_put_text(&c->out, c->keep ? "\r\n" : "\r\nConnection: close\r\n");
+}
+
+static void put_length(struct connection *c, uint64_t n) {
+    bytes_put_text(&c->out, "Content-Length: ");
+    put_number(&c->out, n, 10);
+    bytes_put_text(&c->out, "\r\n\r\n");
+}
+
+static void respond(struct connection *c, const char *status, const char *body, bool send_body) {
+    size_t n = strlen(body);
+    put_head(c, status, "text/plain");
+    put_length(c, n);
     if (send_body)
-        bytes_put_text(&c->out, body);
+        bytes_put(&c->out, body, n);
 }
 
 /* The connection cannot go on after it. */
 static void refuse(struct connection *c, const char *status) {
     c->keep = false;
-    respond(c, status, "text/plain", "", false);
+    respond(c, status, "", false);
     c->in.from = c->in.to;
     c->closing = true;
     requests++;
@@ -159,129 +181,167 @@ static void request_done(struct connection *c) {
 
 /* ---- requests ---- */
 
+/* Text in the input; not NUL-terminated. */
+struct text {
+    const char *p;
+    size_t n;
+};
+
 struct request {
-    char *method, *path;
+    struct text method, path;
     bool chunked, has_length, expects;
     uint64_t length;
 };
 
-static bool is(const char *text, const char *word) {
-    return strcasecmp(text, word) == 0;
+static bool is(struct text t, const char *word) {
+    return t.n == strlen(word) && memcmp(t.p, word, t.n) == 0;
 }
 
-static bool parse_length(const char *text, uint64_t *out) {
-    if (!*text)
+static bool is_any_case(struct text t, const char *word) {
+    return t.n == strlen(word) && strncasecmp(t.p, word, t.n) == 0;
+}
+
+/* Cuts `t` at the first `c`, which is in neither part; false: there is none, and `t` is as it was. */
+static bool cut(struct text *t, char c, struct text *rest) {
+    const char *at = memchr(t->p, c, t->n);
+    if (!at)
         return false;
-    for (*out = 0; *text; text++) {
-        if (*text < '0' || *text > '9' || *out > UINT64_MAX / 100)
-            return false;
-        *out = *out * 10 + (uint64_t)(*text - '0');
-    }
+    *rest = (struct text){at + 1, t->n - (size_t)(at - t->p) - 1};
+    t->n = (size_t)(at - t->p);
     return true;
 }
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t';
+}
+
+static struct text trim(struct text t) {
+    while (t.n && is_space(*t.p))
+        t.p++, t.n--;
+    while (t.n && is_space(t.p[t.n - 1]))
+        t.n--;
+    return t;
+}
+
+static bool parse_length(struct text t, uint64_t *out) {
+    *out = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9' || *out > UINT64_MAX / 100)
+            return false;
+        *out = *out * 10 + (uint64_t)(t.p[i] - '0');
+    }
+    return t.n > 0;
+}
+
+/* One of a list of words. */
+static bool lists(struct text t, const char *word) {
+    struct text rest = {t.p + t.n, 0};
+    do {
+        bool more = cut(&t, ',', &rest);
+        if (is_any_case(trim(t), word))
+            return true;
+        if (!more)
+            return false;
+        t = rest;
+    } while (true);
+}
+
 /* One header field; answers the status to refuse with, or NULL. */
-static const char *parse_field(struct connection *c, struct request *r, const char *name, const char *value) {
+static const char *parse_field(struct connection *c, struct request *r, struct text name, struct text value) {
     uint64_t length;
-    if (is(name, "content-length")) {
+    if (is_any_case(name, "content-length")) {
         if (!parse_length(value, &length) || (r->has_length && length != r->length))
             return "400 Bad Request";
         r->has_length = true;
         r->length = length;
-    } else if (is(name, "transfer-encoding")) {
-        if (!is(value, "chunked"))
+    } else if (is_any_case(name, "transfer-encoding")) {
+        if (!is_any_case(value, "chunked"))
             return "501 Not Implemented";
         r->chunked = true;
-    } else if (is(name, "connection")) {
-        c->keep = strcasestr(value, "close") ? false : strcasestr(value, "keep-alive") ? true : c->keep;
-    } else if (is(name, "expect")) {
-        if (!is(value, "100-continue"))
+    } else if (is_any_case(name, "connection")) {
+        c->keep = !lists(value, "close") && (c->keep || lists(value, "keep-alive"));
+    } else if (is_any_case(name, "expect")) {
+        if (!is_any_case(value, "100-continue"))
             return "417 Expectation Failed";
         r->expects = true;
     }
     return NULL;
 }
 
-/* Takes the text, NUL-terminated in place of its empty line, apart. Answers the status to refuse with, or NULL. */
-static const char *parse_head(struct connection *c, char *text, struct request *r) {
-    char *end = strstr(text, "\r\n");
-    char *line = text;
-    text = end ? end + 2 : text + strlen(text);
-    if (end)
-        *end = 0;
+static const char *parse_first_line(struct connection *c, struct text line, struct request *r) {
+    struct text version;
     r->method = line;
-    r->path = strchr(line, ' ');
-    char *version = r->path ? strchr(r->path + 1, ' ') : NULL;
-    if (!version)
+    if (!cut(&r->method, ' ', &r->path) || !cut(&r->path, ' ', &version) || r->method.n == 0 || r->path.n == 0)
         return "400 Bad Request";
-    *r->path++ = 0;
-    *version++ = 0;
-    if (strncmp(version, "HTTP/1.", 7) != 0 || strlen(version) != 8)
+    if (version.n != 8 || memcmp(version.p, "HTTP/1.", 7) != 0)
         return "505 HTTP Version Not Supported";
-    c->keep = version[7] != '0';
-    while (*text) {
-        line = text;
-        end = strstr(text, "\r\n");
-        text = end ? end + 2 : text + strlen(text);
-        if (end)
-            *end = 0;
-        char *value = strchr(line, ':');
-        if (!value || value == line || value[-1] == ' ' || *line == ' ' || *line == '\t')
-            return "400 Bad Request";
-        *value++ = 0;
-        value += strspn(value, " \t");
-        for (size_t n = strlen(value); n && (value[n - 1] == ' ' || value[n - 1] == '\t');)
-            value[--n] = 0;
-        const char *bad = parse_field(c, r, line, value);
-        if (bad)
-            return bad;
+    c->keep = version.p[7] != '0';
+    return NULL;
+}
+
+/* Takes a head apart, line by line, up to the empty one. Answers its size; 0: it is not there whole. */
+static size_t parse_head(struct connection *c, struct text in, struct request *r, const char **bad) {
+    struct text line = in, rest;
+    *bad = NULL;
+    for (bool first = true; cut(&line, '\n', &rest); first = false, line = rest) {
+        if (line.n && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (line.n == 0 && !first) {
+            if (!*bad && r->chunked && r->has_length)
+                *bad = "400 Bad Request";
+            return (size_t)(rest.p - in.p);
+        }
+        struct text value;
+        if (*bad)
+            continue;
+        if (first)
+            *bad = parse_first_line(c, line, r);
+        else if (!cut(&line, ':', &value) || line.n == 0 || is_space(*line.p) || is_space(line.p[line.n - 1]))
+            *bad = "400 Bad Request";
+        else
+            *bad = parse_field(c, r, line, trim(value));
     }
-    return r->chunked && r->has_length ? "400 Bad Request" : NULL;
+    return 0;
 }
 
 static void answer(struct connection *c, const struct request *r) {
-    bool head = strcmp(r->method, "HEAD") == 0, get = strcmp(r->method, "GET") == 0;
-    bool echo = strcmp(r->path, "/echo") == 0, root = strcmp(r->path, "/") == 0;
-    c->echo = echo && (strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0);
+    bool head = is(r->method, "HEAD"), get = is(r->method, "GET");
+    bool echo = is(r->path, "/echo"), root = is(r->path, "/");
+    c->echo = echo && (is(r->method, "POST") || is(r->method, "PUT"));
     c->echo_chunked = c->echo && r->chunked;
     if (r->expects && (r->chunked || r->length))
         bytes_put_text(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
     if (c->echo) {
-        char text[256];
-        int n = r->chunked ? snprintf(text, sizeof text, "Transfer-Encoding: chunked")
-                           : snprintf(text, sizeof text, "Content-Length: %llu", (unsigned long long)r->length);
-        (void)n;
-        bytes_put_text(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n");
-        bytes_put_text(&c->out, text);
-        bytes_put_text(&c->out, c->keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
+        put_head(c, "200 OK", "application/octet-stream");
+        if (r->chunked)
+            bytes_put_text(&c->out, "Transfer-Encoding: chunked\r\n\r\n");
+        else
+            put_length(c, r->length);
     } else if (root && (get || head)) {
-        respond(c, "200 OK", "text/plain", "hello\n", get);
+        respond(c, "200 OK", "hello\n", get);
     } else if (root || echo) {
-        respond(c, "405 Method Not Allowed", "text/plain", "method not allowed\n", !head);
+        respond(c, "405 Method Not Allowed", "method not allowed\n", !head);
     } else {
-        respond(c, "404 Not Found", "text/plain", "not found\n", !head);
+        respond(c, "404 Not Found", "not found\n", !head);
     }
 }
 
 /* Reads a head when it is there whole. False: not yet. */
 static bool take_head(struct connection *c) {
     struct bytes *in = &c->in;
-    char *start = in->data + in->from;
-    char *end = memmem(start, bytes_size(in), "\r\n\r\n", 4);
-    if (!end || end - start > HEAD_MAX) {
-        if (end || bytes_size(in) > HEAD_MAX)
-            refuse(c, "431 Request Header Fields Too Large");
-        return false;
-    }
     struct request r = {0};
-    *end = 0;
-    in->from += (size_t)(end + 4 - start);
-    const char *bad = strlen(start) != (size_t)(end - start) ? "400 Bad Request" : parse_head(c, start, &r);
+    const char *bad;
+    size_t n = parse_head(c, (struct text){in->data + in->from, bytes_size(in)}, &r, &bad);
+    if (n > HEAD_MAX || (n == 0 && bytes_size(in) > HEAD_MAX))
+        bad = "431 Request Header Fields Too Large";
+    else if (n == 0)
+        return false;
     if (bad) {
         refuse(c, bad);
         return false;
     }
     answer(c, &r);
+    in->from += n; /* what `r` says lies before */
     c->in_body = true;
     c->body = r.chunked ? BODY_CHUNK_SIZE : BODY_LENGTH;
     c->left = r.length;
@@ -289,11 +349,12 @@ static bool take_head(struct connection *c) {
 }
 
 static void echo(struct connection *c, const char *p, size_t n) {
-    char size[20];
     if (!c->echo || n == 0)
         return;
-    if (c->echo_chunked)
-        bytes_put(&c->out, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n));
+    if (c->echo_chunked) {
+        put_number(&c->out, n, 16);
+        bytes_put(&c->out, "\r\n", 2);
+    }
     bytes_put(&c->out, p, n);
     if (c->echo_chunked)
         bytes_put(&c->out, "\r\n", 2);
