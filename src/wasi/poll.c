@@ -22,7 +22,7 @@ int64_t wasi_wait(struct wasi *w, struct world_poll *polls, int n, uint64_t dead
 }
 
 int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want) {
-    struct world_poll p = {.fd = d->handle, .want = want};
+    struct world_poll p = {.fd = d->handle, .want = want | WORLD_UNCOUNTED};
     const uint64_t timeout = want & WORLD_READABLE ? d->recv_timeout_ns : d->send_timeout_ns;
     if (LIKELY(!timeout))
         return wasi_wait(w, &p, 1, UINT64_MAX);

@@ -85,10 +85,10 @@ enum { WORLD_SHUT_RD = 1, WORLD_SHUT_WR = 2 };
 enum { WORLD_RECV_PEEK = 1, WORLD_RECV_WAITALL = 2, WORLD_RECV_TRUNCATED = 4 /* out */ };
 
 /* One thing to wait for. */
-enum { WORLD_READABLE = 1, WORLD_WRITABLE = 2, WORLD_HANGUP = 4, WORLD_ERROR = 8 };
+enum { WORLD_READABLE = 1, WORLD_WRITABLE = 2, WORLD_HANGUP = 4, WORLD_ERROR = 8, WORLD_UNCOUNTED = 16 };
 struct world_poll {
     int fd;
-    uint32_t want;   /* WORLD_READABLE, WORLD_WRITABLE */
+    uint32_t want;   /* WORLD_READABLE, WORLD_WRITABLE; and WORLD_UNCOUNTED: nbytes is not asked for */
     uint32_t got;    /* out: what holds */
     uint64_t nbytes; /* out: readable bytes where the kernel tells, else 0 */
 };
@@ -107,11 +107,13 @@ enum world_socktype { WORLD_STREAM = 1, WORLD_DGRAM = 2 };
 /* Options of a socket. Values are int64_t: booleans, bytes, nanoseconds (time-outs; 0: none), seconds (LINGER, -1: off;
  * KEEPIDLE, KEEPINTVL), a count (KEEPCNT), an errno.h code (ERROR, which reading clears), a world_socktype (TYPE).
  * -ENOPROTOOPT for what does not go with the socket or cannot be set. */
-#define WORLD_SOCKOPTS(X)                                                                                              \
-    X(REUSEADDR)                                                                                                       \
-    X(TYPE)                                                                                                            \
-    X(ERROR) X(DONTROUTE) X(BROADCAST) X(SNDBUF) X(RCVBUF) X(KEEPALIVE) X(OOBINLINE) X(LINGER) X(RCVLOWAT) X(RCVTIMEO) \
-        X(SNDTIMEO) X(ACCEPTCONN) X(REUSEPORT) X(NODELAY) X(KEEPIDLE) X(KEEPINTVL) X(KEEPCNT) X(V6ONLY)
+#define WORLD_SOCKOPTS(X)                                                                                    \
+    X(REUSEADDR)                                                                                             \
+    X(TYPE)                                                                                                  \
+    X(ERROR)                                                                                                 \
+    X(DONTROUTE)                                                                                             \
+    X(BROADCAST) X(SNDBUF) X(RCVBUF) X(KEEPALIVE) X(OOBINLINE) X(LINGER) X(RCVLOWAT) X(RCVTIMEO) X(SNDTIMEO) \
+        X(ACCEPTCONN) X(REUSEPORT) X(NODELAY) X(KEEPIDLE) X(KEEPINTVL) X(KEEPCNT) X(V6ONLY)
 enum world_sockopt {
 #define X(name) WORLD_SO_##name,
     WORLD_SOCKOPTS(X)
@@ -255,7 +257,7 @@ struct world_worker;
     /* Waits until something wanted holds, the monotonic `deadline_ns` has passed (UINT64_MAX: never; 0: do not wait) or \
      * world_wake was called. Returns how many polls hold (0: deadline or wake). */ \
     OP(int, wait, (struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns), polls, n, deadline_ns) \
-    OP(void, wake, (struct world *w)) /* any thread, signal handlers too; sticky until the next turn or wait that waits */ \
+    OP(void, wake, (struct world *w)) /* any thread, signal handlers too; stays for the next turn or wait that waits */ \
     \
     /* Many waits on one thread. `begin` never calls `look`; `end` of a wait that is over does nothing. `turn` waits until \
      * at least one wait is over, a job is done, world_wake was called or the deadline has passed, calls what there is to \

@@ -315,6 +315,44 @@ static void test_closed_while_waited_for(void **state) {
     assert_int_equal(b.looks, 20);
 }
 
+/* A number that becomes another socket's: waits for the old one are over, and the new one is waited for as any. */
+static void test_moved_while_waited_for(void **state) {
+    (void)state;
+    struct one a = {0}, b = {0};
+    for (int i = 0; i < 20; i++) {
+        int s[2], t[2];
+        assert_int_equal(OP(pair, WORLD_STREAM, s), 0);
+        assert_int_equal(OP(pair, WORLD_STREAM, t), 0);
+        int other_name = i % 2 ? OP(dup, s[0]) : -1;
+        begin_on(&a, s[0], WORLD_READABLE);
+        begin_on(&b, t[0], WORLD_READABLE);
+        assert_int_equal(turn_now(), 0);
+        assert_int_equal(OP(move, t[0], s[0]), 0);
+        assert_int_equal(turn(), 2);
+        begin_on(&a, s[0], WORLD_READABLE);
+        assert_int_equal(turn_now(), 0);
+        if (other_name >= 0)
+            put(s[1], "for the old one");
+        assert_int_equal(turn_now(), 0);
+        put(t[1], "x");
+        assert_int_equal(turn(), 1);
+        /* what cannot be moved stays as it was, and waited for */
+        drain(s[0]);
+        assert_int_equal(OP(move, s[0], 1 << 30), -EBADF);
+        begin_on(&a, s[0], WORLD_READABLE);
+        assert_int_equal(turn_now(), 0);
+        put(t[1], "y");
+        assert_int_equal(turn(), 1);
+        OP(close, s[0]);
+        OP(close, s[1]);
+        OP(close, t[1]);
+        if (other_name >= 0)
+            OP(close, other_name);
+    }
+    assert_int_equal(a.looks, 60);
+    assert_int_equal(b.looks, 20);
+}
+
 static void test_sockets_of_tcp(void **state) {
     (void)state;
     struct addr addr = {.family = ADDR_INET, .ip = {127, 0, 0, 1}};
@@ -595,6 +633,31 @@ static void stress_one(struct stress *s) {
     }
 }
 
+/* A wait for many finds exactly what poll(2) finds. */
+static void check_wait_of_all(struct stress *s) {
+    enum { N = SOURCES * 2 * 3 };
+    struct world_poll polls[N];
+    struct pollfd p[N];
+    int expected = 0;
+    for (int i = 0; i < N; i++) {
+        uint32_t want = (uint32_t)i % 3 + 1;
+        polls[i] = (struct world_poll){.fd = s->fds[i / 6][i / 3 % 2], .want = want, .got = 99, .nbytes = 99};
+        p[i] = (struct pollfd){.fd = polls[i].fd};
+        p[i].events = (short)((want & WORLD_READABLE ? POLLIN | POLLRDHUP : 0) | (want & WORLD_WRITABLE ? POLLOUT : 0));
+    }
+    assert_true(poll(p, N, 0) >= 0);
+    int held = OP(wait, polls, N, prng_below(&s->rng, 2) ? 0 : 1);
+    for (int i = 0; i < N; i++) {
+        uint32_t got = (p[i].revents & (POLLIN | POLLRDHUP) && polls[i].want & WORLD_READABLE ? WORLD_READABLE : 0u) |
+                       (p[i].revents & POLLOUT ? WORLD_WRITABLE : 0u) |
+                       (p[i].revents & (POLLHUP | POLLRDHUP) ? WORLD_HANGUP : 0u) |
+                       (p[i].revents & POLLERR ? WORLD_ERROR : 0u);
+        assert_int_equal(polls[i].got, got);
+        expected += got != 0;
+    }
+    assert_int_equal(held, expected);
+}
+
 static void test_stress(void **state) {
     (void)state;
     static struct stress s;
@@ -605,6 +668,8 @@ static void test_stress(void **state) {
     for (int round = 0; round < 20000; round++) {
         for (uint64_t n = prng_below(&s.rng, 6); n > 0; n--)
             stress_one(&s);
+        if (prng_below(&s.rng, 4) == 0)
+            check_wait_of_all(&s);
         while (turn_now() > 0)
             ;
         uint64_t now = world_now(w, WORLD_MONOTONIC);
@@ -676,11 +741,7 @@ static void *clients(void *arg) {
     return NULL;
 }
 
-static void test_echo(void **state) {
-    (void)state;
-    static struct echo echoes[CLIENTS];
-    int fds[CLIENTS];
-    memset(echoes, 0, sizeof echoes);
+static void connect_all(struct echo *echoes, int *fds) {
     echoes_over = 0;
     struct addr addr = {.family = ADDR_INET, .ip = {127, 0, 0, 1}};
     int l = OP(socket, ADDR_INET, WORLD_STREAM);
@@ -694,6 +755,17 @@ static void test_echo(void **state) {
         assert_int_equal(OP(wait, &p, 1, UINT64_MAX), 1);
         assert_true((echoes[i].fd = OP(accept, l, 0)) > 2);
         assert_int_equal(fcntl(fds[i], F_SETFL, 0), 0);
+    }
+    OP(close, l);
+}
+
+static void test_echo(void **state) {
+    (void)state;
+    static struct echo echoes[CLIENTS];
+    int fds[CLIENTS];
+    memset(echoes, 0, sizeof echoes);
+    connect_all(echoes, fds);
+    for (int i = 0; i < CLIENTS; i++) {
         echoes[i].one.also = echo_look;
         begin_on(&echoes[i].one, echoes[i].fd, WORLD_READABLE);
     }
@@ -704,7 +776,86 @@ static void test_echo(void **state) {
     void *wrong;
     assert_int_equal(pthread_join(thread, &wrong), 0);
     assert_null(wrong);
-    OP(close, l);
+}
+
+/* The same by somebody who is alone and waits for all of them at once. */
+static void test_echo_with_one_wait(void **state) {
+    (void)state;
+    static struct echo echoes[CLIENTS];
+    int fds[CLIENTS];
+    memset(echoes, 0, sizeof echoes);
+    connect_all(echoes, fds);
+    struct world_poll polls[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        polls[i] = (struct world_poll){.fd = echoes[i].fd, .want = WORLD_READABLE};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, clients, fds), 0);
+    for (int open = CLIENTS; open > 0;) {
+        assert_true(OP(wait, polls, CLIENTS, UINT64_MAX) > 0);
+        for (int i = 0; i < CLIENTS; i++) {
+            char bytes[512];
+            if (!polls[i].got)
+                continue;
+            struct iovec v = {bytes, sizeof bytes};
+            int64_t n = OP(readv, polls[i].fd, &v, 1);
+            assert_true(n >= 0);
+            v.iov_len = (size_t)n;
+            if (n > 0) {
+                assert_int_equal(OP(writev, polls[i].fd, &v, 1), n);
+            } else {
+                OP(close, polls[i].fd);
+                polls[i].fd = -1;
+                open--;
+            }
+        }
+    }
+    void *wrong;
+    assert_int_equal(pthread_join(thread, &wrong), 0);
+    assert_null(wrong);
+}
+
+/* What holds for a wait for few holds for one for many. */
+static void test_wait_of_many(void **state) {
+    (void)state;
+    enum { N = 100 };
+    int s[2];
+    make_pair(s);
+    struct world_poll polls[N];
+    for (int i = 0; i < N; i++)
+        polls[i] = (struct world_poll){.fd = i == 50 ? s[0] : -1, .want = WORLD_READABLE};
+    struct one a = {0};
+    begin_on(&a, s[0], WORLD_READABLE);
+    uint64_t deadline = world_now(w, WORLD_MONOTONIC) + 2000000;
+    assert_int_equal(OP(wait, polls, N, deadline), 0);
+    assert_true(world_now(w, WORLD_MONOTONIC) >= deadline);
+    w->ops->wake(w);
+    assert_int_equal(OP(wait, polls, N, 0), 0); /* leaves the wake */
+    assert_int_equal(OP(wait, polls, N, UINT64_MAX), 0);
+    w->ops->wake(w);
+    assert_int_equal(OP(wait, polls, N, 0), 0);
+    assert_int_equal(OP(wait, polls, 1, UINT64_MAX), 0); /* for whoever waits next */
+    w->ops->wake(w);
+    assert_int_equal(OP(wait, polls, N, 0), 0);
+    assert_int_equal(OP(turn, UINT64_MAX), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
+    assert_int_equal(OP(wait, polls, N, UINT64_MAX), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    put(s[1], "abc");
+    assert_int_equal(OP(wait, polls, N, UINT64_MAX), 1);
+    assert_int_equal(polls[50].got, WORLD_READABLE);
+    assert_int_equal(polls[50].nbytes, 3);
+    assert_int_equal(OP(wait, polls, N, 1), 1);
+    polls[50].want |= WORLD_UNCOUNTED;
+    assert_int_equal(OP(wait, polls, N, UINT64_MAX), 1);
+    assert_int_equal(polls[50].got, WORLD_READABLE);
+    assert_int_equal(polls[50].nbytes, 0);
+    assert_int_equal(a.looks, 0);
+    assert_int_equal(turn_now(), 1); /* the wait of somebody else is not forgotten over it */
+    polls[7] = (struct world_poll){.fd = 1000000, .want = WORLD_READABLE};
+    assert_int_equal(OP(wait, polls, N, UINT64_MAX), 2);
+    assert_int_equal(polls[7].got, WORLD_ERROR);
+    close_both(s);
 }
 
 /* ---- jobs ---- */
@@ -860,6 +1011,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_always_ready),
         cmocka_unit_test(test_one_descriptor_many_waits),
         cmocka_unit_test(test_closed_while_waited_for),
+        cmocka_unit_test(test_moved_while_waited_for),
         cmocka_unit_test(test_sockets_of_tcp),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_turn_waits_for_the_time),
@@ -868,6 +1020,8 @@ int main(void) {
         cmocka_unit_test(test_thousand),
         cmocka_unit_test(test_stress),
         cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_echo_with_one_wait),
+        cmocka_unit_test(test_wait_of_many),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_wait_keeps_ends_of_jobs),

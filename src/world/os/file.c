@@ -201,7 +201,7 @@ int os_close(struct world *w, int fd) {
     /* Before the number can be given to somebody else. */
     uint8_t access = (unsigned)fd < ACCESS_FDS ? os_of(w)->access[fd] : os_access(os_of(w), fd);
     if (access & ACCESS_WATCHED)
-        os_loop_close(os_of(w), fd);
+        os_loop_close(os_of(w), fd, (access & ACCESS_ALONE) != 0);
     os_access_set(os_of(w), fd, ACCESS_UNKNOWN);
     if (access & ACCESS_LINGERS)
         os_socket_no_linger(fd);
@@ -210,10 +210,12 @@ int os_close(struct world *w, int fd) {
 }
 
 int os_dup(struct world *w, int fd) {
-    int to = os_handle(os_of(w), fcntl(fd, F_DUPFD_CLOEXEC, 3), ACCESS_UNKNOWN);
-    uint8_t access = to < 0 ? 0 : os_access(os_of(w), fd) & ~ACCESS_WATCHED;
-    if (access & ACCESS_LINGERS)
-        os_access_set(os_of(w), to, access);
+    struct os *os = os_of(w);
+    int to = os_handle(os, fcntl(fd, F_DUPFD_CLOEXEC, 3), ACCESS_UNKNOWN);
+    if (to >= 0 && os_access(os, fd) & (ACCESS_ALONE | ACCESS_LINGERS) && fd < ACCESS_FDS) {
+        uint8_t access = atomic_fetch_and(&os->access[fd], (uint8_t)~ACCESS_ALONE);
+        os_access_set(os, to, access & (ACCESS_KIND | ACCESS_LINGERS));
+    }
     return to;
 }
 

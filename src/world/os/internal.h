@@ -22,7 +22,8 @@ enum access {
     ACCESS_ASK,    /* ask for readiness first */
 
     /* beside the kind: */
-    ACCESS_KIND = 0x3f,
+    ACCESS_KIND = 0x1f,
+    ACCESS_ALONE = 0x20,   /* no other descriptor has the same open file */
     ACCESS_WATCHED = 0x40, /* registered with the loop */
     ACCESS_LINGERS = 0x80, /* a socket whose close(2) would wait, non-blocking or not */
 };
@@ -35,9 +36,12 @@ struct os_list {
 
 /* loop.c. Of one thread, except for what `lock` says. */
 struct os_loop {
-    int epoll_fd;             /* -1: not needed yet */
-    bool no_pwait2;           /* the kernel has no epoll_pwait2 */
-    bool turning;             /* turns do not nest */
+    int epoll_fd;         /* -1: not needed yet */
+    bool no_pwait2;       /* the kernel has no epoll_pwait2 */
+    bool turning;         /* turns do not nest */
+    bool woken;           /* a wake that nobody was told of yet */
+    struct pollfd *asked; /* room for a wait of many; and which poll each is */
+    int *asked_of, asked_room;
     uv_mutex_t lock;          /* of all that follows: any thread may close descriptors and finish jobs */
     uv_thread_t thread;       /* whose it is */
     struct os_watch *watches; /* by descriptor; pages appear when touched */
@@ -151,6 +155,7 @@ int os_resolve(struct world *, const struct world_query *, struct world_found *o
 
 /* wait.c */
 struct pollfd os_pollfd(const struct world_poll *);
+bool os_poll_result(struct os *, struct world_poll *, short revents); /* does anything hold? */
 int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
 void os_wake(struct world *);
 
@@ -160,8 +165,10 @@ void os_loop_deinit(struct os_loop *);
 void os_wait_begin(struct world *, struct world_wait *);
 void os_wait_end(struct world *, struct world_wait *);
 int os_turn(struct world *, uint64_t deadline_ns);
-void os_loop_close(struct os *, int fd);                              /* of a watched one, before it is closed */
-void os_loop_levels(struct os *, const struct pollfd *polled, int n); /* what a poll(2) has just found */
+bool os_loop_take_wake(struct os_loop *);
+int os_loop_wait(struct os *, struct world_poll *, int n, uint64_t deadline_ns); /* as os_wait */
+void os_loop_close(struct os *, int fd, bool last);                              /* of a watched one, before close */
+void os_loop_levels(struct os *, const struct pollfd *polled, int n);            /* what a poll(2) has just found */
 
 /* jobs.c */
 void os_jobs_init(struct os *);

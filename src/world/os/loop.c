@@ -1,12 +1,13 @@
-/* loop.c: many waits on one thread. docs/design/loop.md says why it is as it is.
+/* loop.c: many waits on one thread, and waits for many. docs/design/loop.md says why it is as it is.
  *
  * A descriptor is registered with epoll once, for edges, when it is first waited for.  What keeps this from losing any:
  *
  *     for a registered descriptor, what holds now is in `seen`, or an edge that says so is still to be delivered.
  *
- * Registering delivers an edge for what holds already.  Edges add to `seen`, whether or not anybody waits.  Only a
- * look at the level (ppoll, here or in os_wait) that finds something not to hold takes it out of `seen` again: should
- * it hold later, that makes a new edge.  So a wait whose wants are not in `seen` needs no system call to begin. */
+ * Registering delivers an edge for what holds already, and until then all counts as seen.  Edges add to `seen`, whether
+ * or not anybody waits.  Only a look at the level (ppoll, here or in os_wait) that finds something not to hold takes it
+ * out of `seen` again: should it hold later, that makes a new edge.  So a wait whose wants are not in `seen` needs no
+ * system call to begin. */
 #include "world/os/internal.h"
 
 #include "base/must.h"
@@ -19,8 +20,10 @@
 
 enum {
     EVENTS_MAX = 128, /* of one turn */
-    LINKS_SMALL = 4,  /* waits for no more are kept for the next one */
+    ASKED_AT_ONCE = 256,
+    LINKS_SMALL = 4, /* waits for no more are kept for the next one */
     NO_TIMER = -1,
+    ALL = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR,
 };
 
 /* One poll of one wait, in the list of its descriptor. */
@@ -42,6 +45,7 @@ struct os_waiting {
     struct os_waiting *next_free;
     uint64_t deadline_ns, order;
     int timer; /* place in the heap, or NO_TIMER */
+    bool over;
     int n, room;
     struct link links[];
 };
@@ -169,6 +173,7 @@ static struct os_waiting *waiting_new(struct os_loop *l, int n) {
     }
     x->n = n;
     x->timer = NO_TIMER;
+    x->over = false;
     return x;
 }
 
@@ -198,6 +203,7 @@ static void detach(struct os_loop *l, struct os_waiting *x) {
 
 static void make_ready(struct os_loop *l, struct os_waiting *x) {
     detach(l, x);
+    x->over = true;
     list_append(&l->ready, &x->in);
 }
 
@@ -223,7 +229,7 @@ static bool watch(struct os *os, int fd) {
     if (epoll_ctl(os->loop.epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0 &&
         (errno != EEXIST || epoll_ctl(os->loop.epoll_fd, EPOLL_CTL_MOD, fd, &e) != 0))
         return false;
-    os->loop.watches[fd].seen = 0;
+    os->loop.watches[fd].seen = ALL; /* who asks before the edge comes has to look */
     atomic_fetch_or_explicit(&os->access[fd], ACCESS_WATCHED, memory_order_relaxed);
     return true;
 }
@@ -264,16 +270,18 @@ static bool still_holds(struct os_loop *l, const struct world_wait *wait) {
     return false;
 }
 
-void os_loop_close(struct os *os, int fd) {
+void os_loop_close(struct os *os, int fd, bool last) {
     struct os_loop *l = &os->loop;
     uv_mutex_lock(&l->lock);
     struct epoll_event e = {0};
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, &e); /* a second descriptor of the same file would keep it */
+    if (!last) /* epoll forgets a file only when nobody has it any more */
+        epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, &e);
     struct os_watch *watch = &l->watches[fd];
     bool waited = watch->first != NULL;
     while (watch->first)
         make_ready(l, watch->first->of);
     watch->seen = 0;
+    atomic_fetch_and_explicit(&os->access[fd], (uint8_t)~ACCESS_WATCHED, memory_order_relaxed);
     uv_thread_t self = uv_thread_self();
     bool elsewhere = waited && !uv_thread_equal(&self, &l->thread);
     uv_mutex_unlock(&l->lock);
@@ -302,6 +310,7 @@ void os_wait_begin(struct world *w, struct world_wait *wait) {
         k->back = NULL;
         if (p->fd < 0) /* never ready, as for poll(2) */
             continue;
+        bool fresh = !watched(os, p->fd);
         if (!watch(os, p->fd)) {
             holds = true;
             continue;
@@ -311,7 +320,7 @@ void os_wait_begin(struct world *w, struct world_wait *wait) {
         if (k->next)
             k->next->back = &k->next;
         watch->first = k;
-        seen |= watch->seen & k->match;
+        seen |= fresh ? 0 : watch->seen & k->match; /* fresh: the edge will say it */
     }
     list_append(&l->begun, &x->in);
     if (holds || (seen && still_holds(l, wait)))
@@ -351,17 +360,15 @@ static int wait_for_events(struct os_loop *l, struct epoll_event *events, uint64
     return n > 0 ? n : 0;
 }
 
-/* True when there was a wake among them. */
-static bool take_events(struct os *os, const struct epoll_event *events, int n) {
+static void take_events(struct os *os, const struct epoll_event *events, int n) {
     struct os_loop *l = &os->loop;
-    bool woken = false;
     for (int i = 0; i < n; i++) {
         int fd = events[i].data.fd;
         if (fd == os->wake_fd) {
             uint64_t wakes;
             if (read(fd, &wakes, sizeof wakes) < 0)
                 must(errno == EAGAIN);
-            woken = true;
+            l->woken = true;
             continue;
         }
         if (!watched(os, fd)) /* closed a moment ago */
@@ -378,7 +385,6 @@ static bool take_events(struct os *os, const struct epoll_event *events, int n) 
             make_ready(l, k->of);
         }
     }
-    return woken;
 }
 
 static void take_timers(struct os_loop *l, uint64_t now) {
@@ -413,39 +419,120 @@ static int call_all(struct os_loop *l, struct world_job *done, struct os_list *o
     return calls;
 }
 
+/* Takes what events there are. Waits for the first until `deadline_ns` or a timer; how many there were. */
+static int pump(struct os *os, uint64_t deadline_ns, bool at_once) {
+    struct os_loop *l = &os->loop;
+    struct epoll_event events[EVENTS_MAX];
+    uint64_t timeout = at_once ? 0 : UINT64_MAX;
+    uv_mutex_lock(&l->lock);
+    start(os);
+    if (l->ntimers > 0 && l->timers[0]->deadline_ns < deadline_ns)
+        deadline_ns = l->timers[0]->deadline_ns;
+    uv_mutex_unlock(&l->lock);
+    if (!at_once && deadline_ns != UINT64_MAX) {
+        uint64_t now = world_now(&os->world, WORLD_MONOTONIC);
+        timeout = deadline_ns > now ? deadline_ns - now : 0;
+    }
+    int n = wait_for_events(l, events, timeout);
+    uv_mutex_lock(&l->lock);
+    take_events(os, events, n);
+    if (l->ntimers > 0)
+        take_timers(l, world_now(&os->world, WORLD_MONOTONIC));
+    uv_mutex_unlock(&l->lock);
+    return n;
+}
+
+bool os_loop_take_wake(struct os_loop *l) {
+    bool woken = l->woken;
+    l->woken = false;
+    return woken;
+}
+
 int os_turn(struct world *w, uint64_t deadline_ns) {
     struct os *os = os_of(w);
     struct os_loop *l = &os->loop;
     struct os_list over;
-    struct world_job *done = NULL;
+    struct world_job *done;
     must(!l->turning);
     l->turning = true;
     list_init(&over);
     for (;;) {
         uv_mutex_lock(&l->lock);
-        start(os);
-        uint64_t now = world_now(w, WORLD_MONOTONIC);
-        uint64_t until =
-            l->ntimers > 0 && l->timers[0]->deadline_ns < deadline_ns ? l->timers[0]->deadline_ns : deadline_ns;
-        bool at_once = l->done || !list_empty(&l->ready) || until <= now;
+        bool at_once = deadline_ns == 0 || l->woken || l->done || !list_empty(&l->ready);
         uv_mutex_unlock(&l->lock);
-
-        struct epoll_event events[EVENTS_MAX];
-        int n = wait_for_events(l, events, at_once ? 0 : until == UINT64_MAX ? UINT64_MAX : until - now);
-
+        pump(os, deadline_ns, at_once);
         uv_mutex_lock(&l->lock);
-        bool woken = take_events(os, events, n);
-        now = world_now(w, WORLD_MONOTONIC);
-        take_timers(l, now);
         list_splice(&over, &l->ready);
         done = take_done(l);
         uv_mutex_unlock(&l->lock);
-        if (woken || done || !list_empty(&over) || deadline_ns <= now)
+        if (os_loop_take_wake(l) || done || !list_empty(&over) || deadline_ns == 0 ||
+            (deadline_ns != UINT64_MAX && deadline_ns <= world_now(w, WORLD_MONOTONIC)))
             break;
     }
     int calls = call_all(l, done, &over);
     l->turning = false;
     return calls;
+}
+
+/* ---- os_wait of many ---- */
+
+/* Asks about those of which something was seen; nothing holds of the others. */
+static int look_at_levels(struct os *os, struct world_poll *polls, int n) {
+    struct os_loop *l = &os->loop;
+    if (n > l->asked_room) {
+        l->asked_room = n;
+        l->asked = mem_realloc(l->asked, (size_t)n * sizeof *l->asked);
+        l->asked_of = mem_realloc(l->asked_of, (size_t)n * sizeof *l->asked_of);
+    }
+    int m = 0;
+    uv_mutex_lock(&l->lock);
+    for (int i = 0; i < n; i++) {
+        struct world_poll *p = &polls[i];
+        p->got = 0;
+        p->nbytes = 0;
+        if (p->fd < 0)
+            continue;
+        if (!watch(os, p->fd) || l->watches[p->fd].seen & match_of(p->want)) {
+            l->asked_of[m] = i;
+            l->asked[m++] = os_pollfd(p);
+        }
+    }
+    uv_mutex_unlock(&l->lock);
+    /* In pieces: poll(2) takes no more at once than a process may have open. */
+    for (int k = 0; k < m; k += ASKED_AT_ONCE)
+        if (poll(l->asked + k, (nfds_t)(m - k < ASKED_AT_ONCE ? m - k : ASKED_AT_ONCE), 0) < 0)
+            return errno == EINTR ? 0 : -errno;
+    os_loop_levels(os, l->asked, m);
+    int held = 0;
+    for (int k = 0; k < m; k++)
+        held += os_poll_result(os, &polls[l->asked_of[k]], l->asked[k].revents);
+    return held;
+}
+
+static bool is_over(struct os_loop *l, const struct os_waiting *x) {
+    uv_mutex_lock(&l->lock);
+    bool over = x->over;
+    uv_mutex_unlock(&l->lock);
+    return over;
+}
+
+int os_loop_wait(struct os *os, struct world_poll *polls, int n, uint64_t deadline_ns) {
+    struct os_loop *l = &os->loop;
+    for (;;) {
+        for (int left = n / EVENTS_MAX + 1; pump(os, 0, true) == EVENTS_MAX && left > 0; left--)
+            ;
+        int held = look_at_levels(os, polls, n);
+        if (deadline_ns == 0)
+            return held;
+        if (os_loop_take_wake(l) || held != 0 ||
+            (deadline_ns != UINT64_MAX && world_now(&os->world, WORLD_MONOTONIC) >= deadline_ns))
+            return held;
+        struct world_wait wait = {.polls = polls, .n = n, .deadline_ns = deadline_ns};
+        os_wait_begin(&os->world, &wait);
+        while (!is_over(l, wait.inside) && !l->woken)
+            pump(os, UINT64_MAX, false);
+        os_wait_end(&os->world, &wait);
+    }
 }
 
 static void free_all(struct os_list *list) {
@@ -465,6 +552,8 @@ void os_loop_deinit(struct os_loop *l) {
         mem_free(x);
     }
     mem_free(l->timers);
+    mem_free(l->asked);
+    mem_free(l->asked_of);
     if (l->epoll_fd >= 0) {
         close(l->epoll_fd);
         munmap(l->watches, ACCESS_FDS * sizeof *l->watches);

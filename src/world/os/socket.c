@@ -116,7 +116,7 @@ int os_socket(struct world *w, enum addr_family f, enum world_socktype t) {
         return -EAFNOSUPPORT;
     if (type < 0)
         return -EPROTONOSUPPORT;
-    return os_handle(os_of(w), socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ACCESS_DIRECT);
+    return os_handle(os_of(w), socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ACCESS_DIRECT | ACCESS_ALONE);
 }
 
 int os_pair(struct world *w, enum world_socktype t, int fds[2]) {
@@ -126,7 +126,15 @@ int os_pair(struct world *w, enum world_socktype t, int fds[2]) {
     if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, two) != 0)
         return -errno;
     for (int i = 0; i < 2; i++)
-        os_access_set(os_of(w), fds[i] = two[i], ACCESS_DIRECT);
+        two[i] = os_handle(os_of(w), two[i], ACCESS_DIRECT | ACCESS_ALONE);
+    for (int i = 0; i < 2; i++)
+        if (two[i] < 0) {
+            if (two[!i] >= 0)
+                os_close(w, two[!i]);
+            return two[i];
+        }
+    fds[0] = two[0];
+    fds[1] = two[1];
     return 0;
 }
 
@@ -134,12 +142,16 @@ int os_move(struct world *w, int from, int to) {
     if (to >= 0 && to <= 2)
         return -EPERM;
     struct os *os = os_of(w);
-    uint8_t was = os_access(os, to);
-    if (was & ACCESS_LINGERS)
+    const int both[] = {to, from};
+    uint8_t of_from = os_access(os, from);
+    for (int i = 0; i < 2; i++) /* waits know files by their numbers */
+        if (os_access(os, both[i]) & ACCESS_WATCHED)
+            os_loop_close(os, both[i], i == 0 && os_access(os, to) & ACCESS_ALONE);
+    if (os_access(os, to) & ACCESS_LINGERS)
         os_socket_no_linger(to);
     if (dup3(from, to, O_CLOEXEC) < 0)
         return -errno;
-    os_access_set(os, to, os_access(os, from));
+    os_access_set(os, to, of_from & (uint8_t)~ACCESS_WATCHED);
     os_access_set(os, from, ACCESS_UNKNOWN);
     close(from); /* only one name of two: nothing to wait for */
     return 0;
@@ -174,7 +186,7 @@ int os_accept(struct world *w, int fd, uint32_t flags) {
             return -EAGAIN;
     }
     return os_handle(os, accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK),
-                     (uint8_t)(ACCESS_DIRECT | (access & ACCESS_LINGERS)));
+                     (uint8_t)(ACCESS_DIRECT | ACCESS_ALONE | (access & ACCESS_LINGERS)));
 }
 
 int os_shutdown(struct world *w, int fd, uint32_t how) {

@@ -2,7 +2,7 @@
  *
  * A wait is one ppoll(2) over what is asked for and an eventfd for `wake`.  It is not a libuv loop: uv_poll makes every
  * descriptor non-blocking, which 0, 1 and 2 must never become, and its timers count milliseconds where guests sleep for
- * microseconds.  loop.c is for many waits at once. */
+ * microseconds.  Waits for many descriptors are loop.c's. */
 #include "world/os/internal.h"
 
 #include "base/must.h"
@@ -12,7 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { POLLS_INLINE = 64 };
+/* Above, a call of ppoll(2) costs more than the two of the loop. */
+enum { MANY = 24 };
 
 /* What can be read at once, where the kernel tells. */
 static uint64_t readable_bytes(struct os *os, int fd) {
@@ -27,24 +28,19 @@ static uint64_t readable_bytes(struct os *os, int fd) {
     return at >= 0 && st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
 }
 
-static int collect(struct os *os, struct world_poll *polls, const struct pollfd *p, int n) {
-    int held = 0;
-    for (int i = 0; i < n; i++) {
-        short r = p[i].revents;
-        uint32_t got = 0;
-        if (r & (POLLIN | POLLRDHUP) && polls[i].want & WORLD_READABLE)
-            got |= WORLD_READABLE;
-        if (r & POLLOUT)
-            got |= WORLD_WRITABLE;
-        if (r & (POLLHUP | POLLRDHUP))
-            got |= WORLD_HANGUP;
-        if (r & (POLLERR | POLLNVAL))
-            got |= WORLD_ERROR;
-        polls[i].got = got;
-        polls[i].nbytes = got & WORLD_READABLE ? readable_bytes(os, polls[i].fd) : 0;
-        held += got != 0;
-    }
-    return held;
+bool os_poll_result(struct os *os, struct world_poll *p, short revents) {
+    uint32_t got = 0;
+    if (revents & (POLLIN | POLLRDHUP) && p->want & WORLD_READABLE)
+        got |= WORLD_READABLE;
+    if (revents & POLLOUT)
+        got |= WORLD_WRITABLE;
+    if (revents & (POLLHUP | POLLRDHUP))
+        got |= WORLD_HANGUP;
+    if (revents & (POLLERR | POLLNVAL))
+        got |= WORLD_ERROR;
+    p->got = got;
+    p->nbytes = got & WORLD_READABLE && !(p->want & WORLD_UNCOUNTED) ? readable_bytes(os, p->fd) : 0;
+    return got != 0;
 }
 
 static int wait_on(struct os *os, struct pollfd *p, int n, uint64_t deadline_ns) {
@@ -76,23 +72,23 @@ struct pollfd os_pollfd(const struct world_poll *p) {
 
 int os_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
     struct os *os = os_of(w);
-    struct pollfd inlined[POLLS_INLINE + 1], *p = inlined;
-    if (n > POLLS_INLINE)
-        p = mem_alloc((size_t)(n + 1) * sizeof *p);
+    if (n >= MANY)
+        return os_loop_wait(os, polls, n, deadline_ns);
+    struct pollfd p[MANY + 1];
     for (int i = 0; i < n; i++)
         p[i] = os_pollfd(&polls[i]);
     p[n] = (struct pollfd){.fd = os->wake_fd, .events = POLLIN};
     /* Who does not wait cannot be woken, and leaves the wake for who does. */
-    int r = wait_on(os, p, deadline_ns ? n + 1 : n, deadline_ns);
-    if (r == 0) {
-        uint64_t wakes;
-        if (deadline_ns && p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
-            must(errno == EAGAIN);
-        os_loop_levels(os, p, n);
-        r = collect(os, polls, p, n);
-    }
-    if (p != inlined)
-        mem_free(p);
+    bool waits = deadline_ns != 0;
+    int r = wait_on(os, p, waits ? n + 1 : n, waits && os_loop_take_wake(&os->loop) ? 0 : deadline_ns);
+    if (r < 0)
+        return r;
+    uint64_t wakes;
+    if (waits && p[n].revents && read(os->wake_fd, &wakes, sizeof wakes) < 0)
+        must(errno == EAGAIN);
+    os_loop_levels(os, p, n);
+    for (int i = 0; i < n; i++)
+        r += os_poll_result(os, &polls[i], p[i].revents);
     return r;
 }
 
