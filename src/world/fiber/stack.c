@@ -65,12 +65,13 @@ static void go(struct switching *s, void **fake) {
     arrive(jump_fcontext(s->to->context, s));
 }
 
-void place_switch(struct place *from, struct place *to) {
+/* `s` is read after ASan was told that this stack is left, which ends what it had moved elsewhere. */
+__attribute__((no_sanitize("address"))) void place_switch(struct place *from, struct place *to) {
     struct switching s = {from, to};
     go(&s, &from->fake);
 }
 
-void place_leave(struct place *from, struct place *to) {
+__attribute__((no_sanitize("address"))) void place_leave(struct place *from, struct place *to) {
     struct switching s = {from, to};
     go(&s, NULL);
     must(!"nobody goes on at a place that was left");
