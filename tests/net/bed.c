@@ -97,6 +97,10 @@ int bed_up(void **state) {
     return 0;
 }
 
+void bed_over(struct world *w) {
+    border.below = w;
+}
+
 int bed_down(void **state) {
     (void)state;
     for (int i = 0; i < 16; i++)

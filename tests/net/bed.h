@@ -28,6 +28,7 @@ extern struct net *net;
 
 int bed_up(void **state);
 int bed_down(void **state);
+void bed_over(struct world *w); /* guests from now on are over this one in place of the machine */
 
 /* `rules`: a policy file's text; "": nothing is allowed. Freed by bed_down at the latest. */
 struct guest *guest_new(const char *name, const char *rules);

@@ -363,6 +363,71 @@ static void test_dup(void **state) {
     assert_int_equal(G(a, dup, l), -EOPNOTSUPP);
 }
 
+static int looks;
+static void look(struct world_wait *w) {
+    (void)w;
+    looks++;
+}
+
+static int turn_for(struct world_poll *p, int n) {
+    looks = 0;
+    struct world_wait wait = {.polls = p, .n = n, .deadline_ns = UINT64_MAX, .look = look};
+    OS(wait_begin, &wait);
+    OS(turn, 0);
+    OS(wait_end, &wait);
+    return looks;
+}
+
+/* A handle keeps its number while what stands behind it changes, also for waits without a thread: those of the layer
+ * below, which know it by its number alone. */
+static void test_waiting_below(void **state) {
+    (void)state;
+    struct guest *a = guest_new("a", "egress:\n  - allow: udp\n    to: 127.0.0.0/8\n"), *b = guest_new("b", "");
+    int server = sock_bound(os, WORLD_DGRAM, addr_of("127.0.0.1:0")), s = sock_new(a->w, ADDR_INET, WORLD_DGRAM);
+    struct addr outside = local_of(os, server), on = addr_of("0.0.0.0:53"), to = at_port(a->v4, 53);
+    struct world_poll p[2] = {{.fd = s, .want = WORLD_READABLE}};
+    assert_int_equal(turn_for(p, 1), 0);
+    assert_int_equal(G(a, bind, s, &on), 0); /* the machine's socket becomes a pair */
+    assert_int_equal(turn_for(p, 1), 0);
+    int c = sock_new(b->w, ADDR_INET, WORLD_DGRAM);
+    put(b->w, c, "x", &to);
+    assert_int_equal(turn_for(p, 1), 1);
+    expect_datagram(a->w, s, "x");
+    assert_int_equal(turn_for(p, 1), 0);
+    /* the machine's socket goes on beside it */
+    int t = sock_new(a->w, ADDR_INET, WORLD_DGRAM);
+    p[0].fd = t;
+    put(a->w, t, "out", &outside);
+    struct addr client = expect_datagram(os, server, "out");
+    client.ip[0] = 127, client.ip[3] = 1;
+    assert_int_equal(turn_for(p, 1), 0);
+    put(a->w, t, "self", &to);
+    struct addr from = expect_datagram(a->w, s, "self");
+    assert_int_equal(turn_for(p, 1), 0);
+    put(os, server, "answer", &client);
+    assert_int_equal(turn_for(p, 1), 0); /* not by the handle: net's own wait knows the other */
+    expect_datagram(a->w, t, "answer");
+    put(a->w, s, "near", &from);
+    assert_int_equal(turn_for(p, 1), 1);
+    expect_datagram(a->w, t, "near");
+    /* a listener, and one who connects */
+    int l = sock_bound(a->w, WORLD_STREAM, addr_of("0.0.0.0:80"));
+    p[0].fd = l;
+    turn_for(p, 1);
+    assert_int_equal(G(a, listen, l, 1), 0);
+    assert_int_equal(turn_for(p, 1), 0);
+    int d = sock_new(b->w, ADDR_INET, WORLD_STREAM);
+    p[1] = (struct world_poll){.fd = d, .want = WORLD_READABLE};
+    turn_for(p + 1, 1);
+    to = at_port(a->v4, 80);
+    assert_int_equal(G(b, connect, d, &to), 0);
+    assert_int_equal(turn_for(p + 1, 1), 0);
+    assert_int_equal(turn_for(p, 1), 1);
+    put(a->w, accepted(a->w, l), "hi", NULL);
+    assert_int_equal(turn_for(p + 1, 1), 1);
+    OS(close, server);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bed_up, bed_down)
 
 int main(void) {
@@ -379,6 +444,7 @@ int main(void) {
         TEST(test_given),
         TEST(test_dup),
         TEST(test_leaves_nothing),
+        TEST(test_waiting_below),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

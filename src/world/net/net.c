@@ -335,7 +335,8 @@ static int net_wait(struct world *w, struct world_poll *polls, int n, uint64_t d
         struct sock *s = sock_of(w, polls[i].fd);
         for (uint32_t k = 0; s && polls[i].want & WORLD_READABLE && k < s->nsides; k++) {
             owner[m] = i;
-            all[m++] = (struct world_poll){.fd = s->sides[k].fd, .want = WORLD_READABLE};
+            uint32_t want = polls[i].want & ~(uint32_t)WORLD_WRITABLE;
+            all[m++] = (struct world_poll){.fd = s->sides[k].fd, .want = want};
         }
     }
     int r = BELOW(w, wait, all, m, deadline_ns);
@@ -492,17 +493,20 @@ enum status net_publish(struct world *host, bool udp, const struct addr *on, uin
     struct host *h = host_of(host);
     char text[ADDR_TEXT_MAX];
     int fd = -EADDRINUSE;
-    struct addr at = *on;
+    struct addr at;
     for (int tries = 0; tries < 8 && fd == -EADDRINUSE && (tries == 0 || on->port == 0); tries++) {
         at = *on;
         int r = !udp && on->port == 0 ? free_port(h, &at) : 0;
         fd = r < 0 ? r : bind_published(h, udp, &at);
+        if (fd >= 0 && (r = UNDER(h, local_addr, fd, &at)) < 0) {
+            UNDER(h, close, fd);
+            fd = r;
+        }
     }
     if (fd < 0) {
         enum status st = fd == -EADDRINUSE ? ST_BUSY : fd == -EACCES ? ST_DENIED : ST_IO;
         return err_set(e, st, "publishing %s on %s: %s", udp ? "udp" : "tcp", addr_print(on, text), strerror(-fd));
     }
-    must(UNDER(h, local_addr, fd, &at) == 0);
     struct published *p = mem_zalloc(sizeof *p);
     *p = (struct published){.fd = fd, .udp = udp, .on = at, .port = port};
     h->published = mem_realloc(h->published, (h->npublished + 1) * sizeof(struct published *));

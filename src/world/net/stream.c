@@ -16,17 +16,18 @@ void net_pending_free(struct sock *s) {
     s->npending = 0;
 }
 
-/* The handle becomes readable while somebody waits. */
-static void signal_pending(struct sock *s) {
+/* The handle is readable while somebody waits. */
+static int signal_pending(struct sock *s) {
     struct iovec one = {.iov_base = (char[]){1}, .iov_len = 1};
-    must(UNDER(s->host, send, s->inner, &one, 1, NULL) == 1);
+    int64_t r = UNDER(s->host, send, s->inner, &one, 1, NULL);
+    return r < 0 ? (int)r : 0;
 }
 
 static void unsignal_pending(struct sock *s) {
     char byte;
     struct iovec one = {.iov_base = &byte, .iov_len = 1};
     uint32_t flags = 0;
-    must(UNDER(s->host, recv, s->fd, &one, 1, &flags, NULL) == 1);
+    UNDER(s->host, recv, s->fd, &one, 1, &flags, NULL); /* should it fail, the handle is readable in vain */
 }
 
 static int start_listening(struct sock *s) {
@@ -159,7 +160,10 @@ static int connect_virtual(struct sock *s, struct sock *listener, const struct a
     if (r < 0)
         return r;
     net_options_apply(s, fds[0]);
-    r = net_replace(s, fds[0], -1, NULL);
+    bool first = listener->npending == 0;
+    r = first ? signal_pending(listener) : 0;
+    if (r == 0 && (r = net_replace(s, fds[0], -1, NULL)) < 0 && first)
+        unsignal_pending(listener);
     if (r < 0) {
         UNDER(h, close, fds[0]);
         UNDER(h, close, fds[1]);
@@ -169,8 +173,7 @@ static int connect_virtual(struct sock *s, struct sock *listener, const struct a
     *p = (struct pending){.fd = fds[1], .peer = *local, .local = *peer};
     *listener->last = p;
     listener->last = &p->next;
-    if (listener->npending++ == 0)
-        signal_pending(listener);
+    listener->npending++;
     s->state = CONNECTED;
     s->local = *local;
     s->peer = *peer;
