@@ -185,6 +185,38 @@ static void nothing_can_be_changed(void **state) {
     assert_int_equal(OP(set_times, a, 0, 0, WORLD_MTIM), -EROFS);
 }
 
+/* Of an archive as the lower directory of an overlay everything can be changed. */
+static void changes_kept_apart(void **state) {
+    (void)state;
+    shell("tar -cf a.tar -C t .");
+    int o = box_overlay("a.tar", "up", 1 << 20, 100);
+    is_all_there(o);
+    assert_string_equal(names_in(o, "."), "abs big d f l nothing");
+    char text[64];
+    int r = OP(open, o, "d/e/f", WORLD_READ, 0), again = OP(dup, r);
+    struct iovec two = {text, 2};
+    assert_int_equal(OP(readv, r, &two, 1), 2);
+    assert_int_equal(append(o, "d/e/f", "er"), 2);
+    assert_int_equal(OP(close, r), 0);
+    assert_int_equal(read_at(again, text, sizeof text), 4); /* who reads it reads on in the copy */
+    assert_string_equal(text, "eper");
+    assert_int_equal(OP(close, again), 0);
+    assert_int_equal(OP(remove, o, "f", 0, false), 0);
+    assert_int_equal(OP(rename, o, "big", o, "d/e/bigger", 0), 0);
+    assert_int_equal(OP(rename, o, "d", o, "dd", 0), -EXDEV);
+    assert_string_equal(names_in(o, "."), "abs d l nothing");
+    struct world_stat st;
+    assert_int_equal(OP(stat_at, o, "d/e/bigger", 0, &st), 0);
+    assert_int_equal(st.mtim, 1234567890u * UINT64_C(1000000000));
+    assert_int_equal(st.mode, 0640);
+    assert_string_equal(tree_read("up/d/e/f"), "deeper");
+    int left_open = OP(open, o, "nothing", WORLD_READ, 0);
+    assert_true(left_open >= 0); /* freeing the layer closes it */
+    int a = archive("a.tar");
+    is_all_there(a);
+    assert_int_equal(OP(rename, o, "nothing", a, "x", 0), -EXDEV);
+}
+
 static void refused(const char *path, enum status s, const char *words) {
     struct err e = ERR_INIT;
     int fd;
@@ -207,7 +239,7 @@ static void refusals(void **state) {
     refused("abs.tar", ST_CORRUPT, "absolute");
     refused("up.tar", ST_CORRUPT, "..");
     refused("noise.tar", ST_CORRUPT, "at byte 0: this is no tar archive");
-    refused("empty.tar", ST_CORRUPT, "at byte 0: the archive ends");
+    refused("empty.tar", ST_CORRUPT, "at byte 0: this is no tar archive");
     /* Cut off within contents; within a header; before the end. */
     shell("head -c 100000 a.tar > cut1.tar; head -c 900 a.tar > cut2.tar; head -c 1024 a.tar > cut3.tar");
     refused("cut1.tar", ST_CORRUPT, "cut off");
@@ -252,7 +284,7 @@ static void damaged(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(formats), T(long_names), T(nothing_can_be_changed), T(refusals), T(damaged),
+        T(formats), T(long_names), T(nothing_can_be_changed), T(changes_kept_apart), T(refusals), T(damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

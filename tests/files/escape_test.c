@@ -196,6 +196,7 @@ static void answers(void **state) {
     if (s)
         fail_msg("%s", e.text);
     same_as_plain(fd, "archive", false);
+    same_as_plain(box_overlay("in.tar", "up4", 0, 0), "over an archive", true);
 }
 
 /* ---- meanwhile ---- */

@@ -1,6 +1,6 @@
 /* A plain model and the real thing do the same thousands of times: results, contents, listings, numbers of files. The
  * real thing is, in turn: the machine's own resolution of paths (so that the model is right), a plain directory with a
- * quota, an overlay, an overlay with a quota. */
+ * quota, an overlay, one with a quota, one over an archive. */
 #include "model.h"
 
 #include "../world/tree.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum kind { OS, PLAIN, OVERLAY, OVERLAY_QUOTA };
+enum kind { OS, PLAIN, OVERLAY, OVERLAY_QUOTA, OVERLAY_ARCHIVE };
 static enum kind kind;
 static struct world *w; /* what is compared */
 static int root;
@@ -408,10 +408,15 @@ static void run(enum kind k, uint64_t with_seed) {
         model_is_lower();
     kind = k;
     w = k == OS ? os : files;
-    root = k == OS        ? lower
-           : k == PLAIN   ? box_dir("t", 1 << 30, 1 << 30)
-           : k == OVERLAY ? box_overlay("t", "up", 0, 0)
-                          : box_overlay("t", "up", 1 << 30, 1 << 30);
+    const char *under = k == OVERLAY_ARCHIVE ? "t.tar" : "t";
+    const uint64_t bound = k == OVERLAY_QUOTA ? 1 << 30 : 0;
+    if (k == OVERLAY_ARCHIVE) {
+        char command[1024];
+        snprintf(command, sizeof command, "tar -cf %s -C %s .", box_path("t.tar"), box_path("t"));
+        must(system(command) == 0);
+        forget_numbers(model_root);
+    }
+    root = k == OS ? lower : k == PLAIN ? box_dir("t", 1 << 30, 1 << 30) : box_overlay(under, "up", bound, bound);
     for (step = 0; step < STEPS; step++) {
         one_step();
         if (step % 50 == 0) {
@@ -422,7 +427,7 @@ static void run(enum kind k, uint64_t with_seed) {
             close_all();
             ON(close, root);
             forget_numbers(model_root);
-            root = box_overlay("t", "up", 0, k == OVERLAY ? 0 : 1 << 30);
+            root = box_overlay(under, "up", bound, bound);
             same_tree(root, model_root, ".");
         }
     }
@@ -454,7 +459,7 @@ static void overlay(void **state) {
     (void)state;
     const char *most = getenv("AEON_MODEL_SEEDS"); /* for longer runs by hand */
     for (uint64_t i = 1; i <= (most ? strtoull(most, NULL, 10) : 12); i++)
-        run(i % 2 ? OVERLAY : OVERLAY_QUOTA, i);
+        run(OVERLAY + (enum kind)(i % 3), i);
 }
 
 int main(void) {

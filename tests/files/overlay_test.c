@@ -341,7 +341,8 @@ static void refusals(void **state) {
     assert_int_equal(files_open_overlay(files, box_path("none"), box_path("up2"), NULL, &fd, &e), ST_NOT_FOUND);
     assert_non_null(strstr(e.text, "none"));
     err_clear(&e);
-    assert_int_equal(files_open_overlay(files, box_path("low/f"), box_path("up2"), NULL, &fd, &e), ST_INVALID);
+    assert_int_equal(files_open_overlay(files, box_path("low/f"), box_path("up2"), NULL, &fd, &e), ST_CORRUPT);
+    assert_non_null(strstr(e.text, "no tar archive"));
     err_clear(&e);
     assert_int_equal(files_open_overlay(files, box_path("low"), box_path("low"), NULL, &fd, &e), ST_INVALID);
     assert_non_null(strstr(e.text, "one directory"));

@@ -58,7 +58,7 @@ void node_drop(struct node *n) {
         if (n->at >= 0)
             UNDER(t->files, close, n->at);
         if (n->lower >= 0)
-            UNDER(t->files, close, n->lower);
+            WITHIN(t->files, close, n->lower);
         mem_free(n->name);
         mem_free(n);
         if (--t->refs == 0)
@@ -110,12 +110,15 @@ enum status files_open_dir(struct world *w, const char *path, const struct files
 enum status files_open_overlay(struct world *w, const char *lower, const char *upper, const struct files_quota *quota,
                                int *out, struct err *e) {
     int below = open_root(w, lower);
-    if (below < 0)
-        return failed(e, "cannot open the directory", lower, below);
+    enum status s = below == -ENOTDIR ? files_open_archive(w, lower, &below, e) : ST_OK;
+    if (s == ST_OK && below < 0)
+        s = failed(e, "cannot open the directory", lower, below);
+    if (s)
+        return s;
     int r = BELOW(w, make_dir, WORLD_CWD, upper, 0, 0777);
     int at = r < 0 && r != -EEXIST ? r : open_root(w, upper);
     if (at < 0) {
-        BELOW(w, close, below);
+        files_close(w, below);
         return failed(e, "cannot keep changes in the directory", upper, at);
     }
     struct tree *t = new_tree(files_of(w), &overlay_ops);
@@ -123,8 +126,7 @@ enum status files_open_overlay(struct world *w, const char *lower, const char *u
     t->origin = origins_new();
     t->quota = quota_new(quota, lower);
     struct world_stat a, b;
-    enum status s = ST_OK;
-    if (BELOW(w, stat, at, &a) == 0 && BELOW(w, stat, below, &b) == 0 && a.dev == b.dev && a.ino == b.ino)
+    if (BELOW(w, stat, at, &a) == 0 && files_stat(w, below, &b) == 0 && a.dev == b.dev && a.ino == b.ino)
         s = err_set(e, ST_INVALID, "cannot keep changes to %s in %s: they are one directory", lower, upper);
     if (s == ST_OK)
         s = quota_scan(t, at, true, upper, e);
@@ -179,9 +181,10 @@ bool files_quota_used(struct world *w, int handle, uint64_t *bytes, uint64_t *co
 
 static void files_free(struct world *w) {
     struct files *f = files_of(w);
-    for (uint32_t i = 0; i < f->cap; i++)
-        if (f->handles[i])
-            files_close(w, (int)i);
+    for (int archives = 0; archives < 2; archives++) /* last, as overlays may use them */
+        for (uint32_t i = 0; i < f->cap; i++)
+            if (f->handles[i] && (archives || f->handles[i]->dir->tree->ops != &archive_ops))
+                files_close(w, (int)i);
     mem_free(f->handles);
     mem_free(f);
 }

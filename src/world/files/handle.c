@@ -9,6 +9,22 @@ struct handle *handle_of(struct files *f, int fd) {
     return (unsigned)fd < f->cap ? f->handles[fd] : NULL;
 }
 
+/* Does it use a handle of ours? */
+static bool is_stacked(struct files *f, const struct handle *h) {
+    const struct handle *under = handle_of(f, h->real);
+    return under && under != h;
+}
+
+/* The handle that does the work for `*fd`, which is then its number. */
+static struct handle *working(struct world *w, int *fd) {
+    struct files *f = files_of(w);
+    struct handle *h = handle_of(f, *fd);
+    if (LIKELY(!h || h->kind != HANDLE_LOWER || !is_stacked(f, h)))
+        return h;
+    *fd = h->real;
+    return handle_of(f, h->real);
+}
+
 static void set_handle(struct files *f, int fd, struct handle *h) {
     must(fd >= 0);
     if ((unsigned)fd >= f->cap) {
@@ -57,7 +73,7 @@ void handle_copied(struct node *d, const char *name, int copied_in) {
         int fd = copied_in < 0 ? -1 : UNDER(f, open, copied_in, name, WORLD_READ | WORLD_NOFOLLOW, 0);
         if (fd < 0)
             continue;
-        int64_t at = UNDER(f, seek, h->real, 0, 1);
+        int64_t at = WITHIN(f, seek, h->real, 0, 1);
         if (at > 0)
             UNDER(f, seek, fd, at, 0);
         struct world_stat st;
@@ -65,6 +81,8 @@ void handle_copied(struct node *d, const char *name, int copied_in) {
             h->dev = st.dev;
             h->ino = st.ino;
         }
+        if (is_stacked(f, h))
+            WITHIN(f, close, h->real);
         h->kind = HANDLE_FILE;
         h->real = fd; /* what it was stays open as its number */
     }
@@ -72,7 +90,7 @@ void handle_copied(struct node *d, const char *name, int copied_in) {
 
 static void handle_free(struct files *f, struct handle *h, int fd) {
     if (h->real != fd)
-        UNDER(f, close, h->real);
+        WITHIN(f, close, h->real);
     node_drop(h->dir);
     mem_free(h->name);
     listing_free(h->listing);
@@ -123,7 +141,7 @@ static int as_file(const struct handle *h, bool to_write) {
 }
 
 int64_t files_readv(struct world *w, int fd, const struct iovec *iov, int n) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (LIKELY(!h))
         return BELOW(w, readv, fd, iov, n);
     int r = as_file(h, false);
@@ -133,7 +151,7 @@ int64_t files_readv(struct world *w, int fd, const struct iovec *iov, int n) {
 }
 
 int64_t files_preadv(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     int r = as_file(h, false);
     if (r < 0)
         return r;
@@ -143,7 +161,7 @@ int64_t files_preadv(struct world *w, int fd, const struct iovec *iov, int n, ui
 }
 
 int64_t files_read_cached(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     int r = as_file(h, false);
     if (r < 0)
         return r;
@@ -152,7 +170,7 @@ int64_t files_read_cached(struct world *w, int fd, const struct iovec *iov, int 
 }
 
 int64_t files_writev(struct world *w, int fd, const struct iovec *iov, int n) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (LIKELY(!h))
         return BELOW(w, writev, fd, iov, n);
     int r = as_file(h, true);
@@ -160,7 +178,7 @@ int64_t files_writev(struct world *w, int fd, const struct iovec *iov, int n) {
 }
 
 int64_t files_pwritev(struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (!h)
         return BELOW(w, pwritev, fd, iov, n, offset);
     int r = as_file(h, true);
@@ -180,20 +198,20 @@ static int64_t archive_seek(struct handle *h, int64_t offset, int whence) {
 }
 
 int64_t files_seek(struct world *w, int fd, int64_t offset, int whence) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     return h && h->kind == HANDLE_ARCHIVE ? archive_seek(h, offset, whence)
                                           : BELOW(w, seek, real_of(h, fd), offset, whence);
 }
 
 int files_set_size(struct world *w, int fd, uint64_t size) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (!h)
         return BELOW(w, set_size, fd, size);
     return h->kind == HANDLE_FILE || h->kind == HANDLE_LOWER ? charged_set_size(h->dir->tree, h, size) : -EINVAL;
 }
 
 int files_allocate(struct world *w, int fd, uint64_t offset, uint64_t size) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (!h)
         return BELOW(w, allocate, fd, offset, size);
     int r = as_file(h, true);
@@ -201,14 +219,14 @@ int files_allocate(struct world *w, int fd, uint64_t offset, uint64_t size) {
 }
 
 int files_advise(struct world *w, int fd, uint64_t offset, uint64_t size, int advice) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (h && h->kind == HANDLE_ARCHIVE)
         return 0;
     return BELOW(w, advise, real_of(h, fd), offset, size, advice);
 }
 
 int files_map(struct world *w, int fd, uint64_t size, bool writable, void **out) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     /* What is written through a mapping could neither be counted nor copied up. */
     if (h && (writable || h->kind == HANDLE_ARCHIVE || h->kind == HANDLE_DIR))
         return -ENODEV;
@@ -218,7 +236,7 @@ int files_map(struct world *w, int fd, uint64_t size, bool writable, void **out)
 /* ---- attributes ---- */
 
 int files_stat(struct world *w, int fd, struct world_stat *out) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (!h)
         return BELOW(w, stat, fd, out);
     if (h->kind == HANDLE_DIR)
@@ -238,7 +256,7 @@ int files_stat(struct world *w, int fd, struct world_stat *out) {
 }
 
 int files_set_flags(struct world *w, int fd, uint32_t flags) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (h && (h->kind == HANDLE_ARCHIVE || h->kind == HANDLE_DIR))
         return 0; /* of no consequence to what is only read */
     int r = BELOW(w, set_flags, real_of(h, fd), flags);
@@ -248,7 +266,7 @@ int files_set_flags(struct world *w, int fd, uint32_t flags) {
 }
 
 int files_get_flags(struct world *w, int fd, uint32_t *flags) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (h && h->kind == HANDLE_ARCHIVE) {
         *flags = 0;
         return 0;
@@ -276,7 +294,7 @@ int files_set_times(struct world *w, int fd, uint64_t atim, uint64_t mtim, uint3
 }
 
 int files_sync(struct world *w, int fd, bool data_only) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (h && (h->kind == HANDLE_ARCHIVE || h->kind == HANDLE_LOWER))
         return 0;
     if (!h || h->kind != HANDLE_DIR || h->dir->at < 0)
@@ -300,7 +318,7 @@ int files_read_dir(struct world *w, int fd, uint64_t cookie, bool (*each)(void *
 }
 
 int files_lock(struct world *w, int fd, bool exclusive) {
-    struct handle *h = handle_of(files_of(w), fd);
+    struct handle *h = working(w, &fd);
     if (h && h->kind == HANDLE_ARCHIVE)
         return -ENOTSUP; /* all of its files would be one */
     return BELOW(w, lock, real_of(h, fd), exclusive);

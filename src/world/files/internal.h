@@ -34,6 +34,9 @@ static inline struct files *files_of(struct world *w) {
 /* An operation of the world below, from a struct files. */
 #define UNDER(f, op, ...) BELOW(&(f)->layer.world, op, ##__VA_ARGS__)
 
+/* An operation of this layer itself: on what `lower` of an overlay has, which may be of an archive. */
+#define WITHIN(f, op, ...) files_##op(&(f)->layer.world, ##__VA_ARGS__)
+
 /* ---- trees ---- */
 
 struct tree {
@@ -54,7 +57,7 @@ struct node {
     char *name;          /* in `parent`; NULL: the root */
     uint32_t refs;
     int at;                        /* handle below of it; of overlays, in `upper`; -1: not there */
-    int lower;                     /* overlays: handle of it in `lower`; -1: not there, or hidden */
+    int lower;                     /* overlays: handle of this layer, of it in `lower`; -1: not there, or hidden */
     bool gone;                     /* overlays: removed */
     struct node *children, *next;  /* overlays: those in use, so that there is one for each directory */
     const struct tar_entry *entry; /* archives */
@@ -98,7 +101,8 @@ enum handle_kind {
 struct handle {
     enum handle_kind kind;
     uint32_t refs;    /* numbers: more than one after dup */
-    int real;         /* handle below that is used: one of its numbers, or one of our own (HANDLE_LOWER after a copy) */
+    int real;         /* handle below that is used: one of its numbers, or another: of a copy; or a handle of ours, of a
+                         file in an archive that is an overlay's lower */
     struct node *dir; /* held: the directory, or where the file was opened */
     char *name;       /* HANDLE_LOWER: in `dir`; NULL: no longer there, or copied */
     bool append;
@@ -122,12 +126,13 @@ void listing_free(struct listing *l);
 
 /* ---- operations, by file ---- */
 
-#define HANDLE_OPS(OP)                                                                                           \
-    OP(close)                                                                                                    \
-    OP(dup)                                                                                                      \
-    OP(readv)                                                                                                    \
-    OP(writev) OP(preadv) OP(pwritev) OP(read_cached) OP(seek) OP(stat) OP(set_flags) OP(get_flags) OP(set_size) \
-        OP(allocate) OP(advise) OP(sync) OP(set_times) OP(read_dir) OP(lock) OP(map)
+#define HANDLE_OPS(OP)                                                                                             \
+    OP(close)                                                                                                      \
+    OP(dup)                                                                                                        \
+    OP(readv)                                                                                                      \
+    OP(writev)                                                                                                     \
+    OP(preadv) OP(pwritev) OP(read_cached) OP(seek) OP(stat) OP(set_flags) OP(get_flags) OP(set_size) OP(allocate) \
+        OP(advise) OP(sync) OP(set_times) OP(read_dir) OP(lock) OP(map)
 #define PATH_OPS(OP) \
     OP(open) OP(stat_at) OP(set_times_at) OP(make_dir) OP(remove) OP(rename) OP(link) OP(symlink) OP(read_link)
 

@@ -39,7 +39,7 @@ int overlay_look(struct node *d, const char *name, struct seen *s) {
     if (r < 0 && r != -ENOENT)
         return r;
     s->upper = r == 0;
-    r = d->lower < 0 || is_hidden(d, name) ? -ENOENT : UNDER(f, stat_at, d->lower, name, WORLD_NOFOLLOW, &low);
+    r = d->lower < 0 || is_hidden(d, name) ? -ENOENT : WITHIN(f, stat_at, d->lower, name, WORLD_NOFOLLOW, &low);
     if (r < 0 && r != -ENOENT)
         return r;
     s->lower = r == 0;
@@ -69,7 +69,7 @@ static int overlay_enter(struct node *d, const char *name, struct node **out) {
     int up = d->at < 0 ? -ENOENT : UNDER(f, open, d->at, name, how, 0);
     if (up < 0 && up != -ENOENT)
         return up;
-    int low = d->lower < 0 || is_hidden(d, name) ? -ENOENT : UNDER(f, open, d->lower, name, how, 0);
+    int low = d->lower < 0 || is_hidden(d, name) ? -ENOENT : WITHIN(f, open, d->lower, name, how, 0);
     if (up < 0 && low < 0)
         return low;
     *out = node_new(d->tree, d, name, up < 0 ? -1 : up, low < 0 ? -1 : low);
@@ -83,7 +83,7 @@ static int64_t overlay_read_link(struct node *d, const char *name, char *out, si
     int64_t r = d->at < 0 ? -ENOENT : UNDER(f, read_link, d->at, name, 0, out, cap);
     if (r != -ENOENT || d->lower < 0 || is_hidden(d, name))
         return r;
-    return UNDER(f, read_link, d->lower, name, 0, out, cap);
+    return WITHIN(f, read_link, d->lower, name, 0, out, cap);
 }
 
 static int overlay_stat(struct node *d, const char *name, struct world_stat *out) {
@@ -96,8 +96,8 @@ static int overlay_stat(struct node *d, const char *name, struct world_stat *out
         return r;
     }
     struct world_stat low;
-    int r = UNDER(f, stat, d->at >= 0 ? d->at : d->lower, out);
-    if (r == 0 && d->lower >= 0 && UNDER(f, stat, d->lower, &low) == 0) {
+    int r = d->at >= 0 ? UNDER(f, stat, d->at, out) : WITHIN(f, stat, d->lower, out);
+    if (r == 0 && d->lower >= 0 && WITHIN(f, stat, d->lower, &low) == 0) {
         out->dev = low.dev;
         out->ino = low.ino;
     }
@@ -105,7 +105,10 @@ static int overlay_stat(struct node *d, const char *name, struct world_stat *out
 }
 
 static int overlay_stand_in(struct node *d) {
-    return UNDER(d->tree->files, open, d->at >= 0 ? d->at : d->lower, ".", WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
+    struct files *f = d->tree->files;
+    if (d->at < 0 && handle_of(f, d->lower))
+        return UNDER(f, dup, d->lower);
+    return UNDER(f, open, d->at >= 0 ? d->at : d->lower, ".", WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
 }
 
 /* ---- listing ---- */
@@ -167,12 +170,12 @@ static int by_name(const void *a, const void *b) {
 
 static int gather_dir(struct node *d, int dir, enum source from, struct listing *l) {
     struct files *f = d->tree->files;
-    int fd = UNDER(f, open, dir, ".", WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
+    int fd = WITHIN(f, open, dir, ".", WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
     if (fd < 0)
         return fd;
     l->from = from;
-    int r = UNDER(f, read_dir, fd, 0, gather, l);
-    UNDER(f, close, fd);
+    int r = WITHIN(f, read_dir, fd, 0, gather, l);
+    WITHIN(f, close, fd);
     return r < 0 ? r : l->names.failed ? -ENOMEM : 0;
 }
 

@@ -19,7 +19,7 @@ static int copy_up_dir(struct node *d) {
     struct world_stat st;
     int r = copy_up_dir(d->parent);
     if (r == 0)
-        r = UNDER(f, stat, d->lower, &st);
+        r = WITHIN(f, stat, d->lower, &st);
     if (r == 0)
         r = charged_make_dir(d->tree, d->parent->at, d->name, st.mode);
     if (r < 0 && r != -EEXIST)
@@ -38,7 +38,7 @@ static int copy_bytes(struct files *f, int from, int to, uint64_t size) {
     int64_t r = 0;
     for (uint64_t at = 0; at < size && r >= 0;) {
         struct iovec iov = {chunk, size - at < CHUNK ? size - at : CHUNK};
-        r = UNDER(f, preadv, from, &iov, 1, at);
+        r = WITHIN(f, preadv, from, &iov, 1, at);
         if (r <= 0)
             break; /* shorter by now */
         iov.iov_len = (size_t)r;
@@ -60,10 +60,10 @@ static int copy_bytes(struct files *f, int from, int to, uint64_t size) {
 /* Makes the copy, under the name nobody sees. */
 static int copy_file(struct node *d, const char *name, bool contents, struct world_stat *low) {
     struct files *f = d->tree->files;
-    int from = UNDER(f, open, d->lower, name, WORLD_READ | WORLD_NOFOLLOW, 0);
+    int from = WITHIN(f, open, d->lower, name, WORLD_READ | WORLD_NOFOLLOW, 0);
     if (from < 0)
         return from;
-    int to = -1, r = UNDER(f, stat, from, low);
+    int to = -1, r = WITHIN(f, stat, from, low);
     if (r == 0 && low->type != WORLD_REGULAR)
         r = -EACCES;
     if (r == 0) {
@@ -79,14 +79,14 @@ static int copy_file(struct node *d, const char *name, bool contents, struct wor
         UNDER(f, close, to);
     if (to >= 0 && r < 0)
         UNDER(f, remove, d->at, COPYING, 0, false);
-    UNDER(f, close, from);
+    WITHIN(f, close, from);
     return r;
 }
 
 static int copy_link(struct node *d, const char *name, const struct world_stat *low) {
     struct files *f = d->tree->files;
     char text[FILES_PATH_MAX];
-    int64_t n = UNDER(f, read_link, d->lower, name, 0, text, sizeof text);
+    int64_t n = WITHIN(f, read_link, d->lower, name, 0, text, sizeof text);
     if (n < 0)
         return (int)n;
     if (n == sizeof text)
@@ -178,7 +178,7 @@ static void now_gone(struct node *d, const char *name) {
         }
     n->gone = true;
     if (n->at >= 0 && n->lower >= 0) {
-        UNDER(d->tree->files, close, n->lower);
+        WITHIN(d->tree->files, close, n->lower);
         n->lower = -1;
     }
 }
@@ -209,14 +209,20 @@ static int open_upper(struct node *d, const char *name, uint32_t flags, uint32_t
 
 static int open_lower(struct node *d, const char *name, uint32_t flags) {
     struct files *f = d->tree->files;
-    int fd = UNDER(f, open, d->lower, name, (flags & ~(uint32_t)WORLD_CREATE) | WORLD_NOFOLLOW, 0);
+    int fd = WITHIN(f, open, d->lower, name, (flags & ~(uint32_t)WORLD_CREATE) | WORLD_NOFOLLOW, 0);
     struct world_stat st;
-    if (fd < 0 || UNDER(f, stat, fd, &st) < 0 || st.type != WORLD_REGULAR)
+    if (fd < 0 || WITHIN(f, stat, fd, &st) < 0 || st.type != WORLD_REGULAR)
         return fd;
+    int number = handle_of(f, fd) ? UNDER(f, dup, fd) : fd;
+    if (number < 0) {
+        WITHIN(f, close, fd);
+        return number;
+    }
     struct handle *h;
-    handle_add(f, fd, HANDLE_LOWER, d, &h);
+    handle_add(f, number, HANDLE_LOWER, d, &h);
+    h->real = fd;
     h->name = mem_strdup(name);
-    return fd;
+    return number;
 }
 
 int overlay_open(struct node *d, const char *name, uint32_t flags, uint32_t mode) {

@@ -446,7 +446,8 @@ static enum status read_entry(struct reading *k, char type, uint64_t size) {
 /* One header and what belongs to it; ST_END at the end. */
 static enum status read_one(struct reading *k) {
     if (k->size - k->at < BLOCK)
-        return FAIL(k, ST_CORRUPT, "the archive ends without its closing block: it is cut off");
+        return FAIL(k, ST_CORRUPT, "%s",
+                    k->at == 0 ? "this is no tar archive" : "there is no closing block: it is cut off");
     enum status s = read_bytes(k, k->at, k->header, BLOCK);
     if (s)
         return s;
