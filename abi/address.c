@@ -27,7 +27,7 @@ static bool with_family(struct span bytes, struct addr *out) {
 
 bool abi_addr_read(struct span bytes, uint32_t port, struct addr *out) {
     *out = (struct addr){0};
-    if (port > UINT16_MAX || bytes.size < 4)
+    if (port > UINT16_MAX || bytes.size < 2)
         return false;
     out->port = (uint16_t)port;
     if (bytes.size != 4 && bytes.size != 16)
@@ -48,6 +48,8 @@ bool abi_addr_write(const struct addr *a, struct abi_mem *room) {
     uint32_t n = a->family == ADDR_INET ? 4 : a->family == ADDR_INET6 ? 16 : 0;
     if (a->family == ADDR_UNIX)
         n = (uint32_t)strlen(a->path) + 1;
+    const bool looks_raw = a->family == ADDR_UNIX && (n + 2 == 4 || n + 2 == 16); /* one NUL more tells them apart */
+    n += looks_raw;
     if (raw ? n > room->size || a->family == ADDR_UNIX : 2 + n > room->size)
         return false;
     if (!raw) {
@@ -55,10 +57,12 @@ bool abi_addr_write(const struct addr *a, struct abi_mem *room) {
         room->data[1] = 0;
     }
     uint8_t *to = room->data + (raw ? 0 : 2);
-    if (a->family == ADDR_UNIX)
-        memcpy(to, a->path, n);
-    else if (n)
+    if (a->family == ADDR_UNIX) {
+        memset(to, 0, n);
+        memcpy(to, a->path, strlen(a->path));
+    } else if (n) {
         memcpy(to, a->ip, n);
+    }
     room->size = n + (raw ? 0 : 2);
     return true;
 }

@@ -34,8 +34,8 @@
     SHAPE(RECORD_IN,  IN,         1, "pointer to a record") \
     SHAPE(REF_IN,     IN,         1, "pointer to (pointer, length) of bytes") \
     SHAPE(REF_OUT,    OUT,        1, "pointer to (pointer, length) of a buffer") \
-    SHAPE(SIZED_OUT,  OUT,        2, "pointer to a buffer; pointer to its length, set to the bytes written (16 or less " \
-                                     "is the length itself)") \
+    SHAPE(SIZED_OUT,  OUT,        2, "pointer to a buffer; pointer to its length, set to the bytes written (16 or " \
+                                     "less is the length itself)") \
     SHAPE(LIST_OUT,   OUT,        3, "pointer to the pointer to a linked list; its length; pointer to where goes how " \
                                      "much of it was filled")
 

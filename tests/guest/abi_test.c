@@ -245,6 +245,31 @@ static void records_are_decoded(void **state) {
           "[{name=\"abc\", type=REGULAR_FILE, ino=0, next=1}, {name=\"x\", type=UNKNOWN, ino=0, next=0}]");
 }
 
+static void addresses_survive(void **state) {
+    struct addr a = {.family = ADDR_UNIX}, back;
+    uint8_t bytes[128];
+    (void)state;
+    for (size_t n = 0; n < ADDR_MAX_PATH; n++) { /* of every length, those that would look raw too */
+        struct abi_mem room = {bytes, sizeof bytes};
+        memset(bytes, 'x', sizeof bytes);
+        if (n)
+            a.path[n - 1] = 'p';
+        assert_true(abi_addr_write(&a, &room));
+        assert_true(abi_addr_read(SPAN(bytes, room.size), 0, &back));
+        assert_true(addr_equal(&a, &back));
+    }
+    const struct addr v6 = {.family = ADDR_INET6, .port = 9, .ip = {0xfd, [15] = 3}};
+    for (uint32_t size = 0; size <= sizeof bytes; size++) {
+        struct abi_mem room = {bytes, size};
+        assert_int_equal(abi_addr_write(&v6, &room), size == 16 || size >= 18);
+        if (size == 16 || size >= 18) {
+            assert_true(abi_addr_read(SPAN(bytes, room.size), 9, &back));
+            assert_true(addr_equal(&v6, &back));
+        }
+    }
+    assert_false(abi_addr_read(SPAN(bytes, 16), 65536, &back));
+}
+
 static void sockets_are_decoded(void **state) {
     static const uint8_t v4[] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
     static const uint8_t tagged4[128] = {1, 0, 10, 0, 0, 1}, tagged6[128] = {2, 0, 0xfe, 0x80, [17] = 1},
@@ -301,6 +326,7 @@ int main(void) {
         cmocka_unit_test(numbers_have_names),
         cmocka_unit_test(bytes_are_escaped_and_cut),
         cmocka_unit_test(records_are_decoded),
+        cmocka_unit_test(addresses_survive),
         cmocka_unit_test(sockets_are_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
