@@ -37,6 +37,9 @@ void guest_free(struct guest *g);
 #define G(g, op, ...) (g)->w->ops->op((g)->w, ##__VA_ARGS__)
 #define OS(op, ...)   os->ops->op(os, ##__VA_ARGS__)
 
+/* Must hold of every address that is sent or connected to beyond the network; NULL: is not asked. */
+extern bool (*bed_may_leave)(const struct addr *plain);
+
 /* What the resolver below answers for a name: addresses separated by spaces; "": it is unknown. How often it was asked
  * for anything but numbers. */
 void fake_name(const char *name, const char *addresses);
