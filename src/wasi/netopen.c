@@ -15,7 +15,7 @@ static int64_t name_error(int64_t r) {
     case WORLD_NAME_UNKNOWN:
     case WORLD_NAME_SERVICE: return -ENOENT;
     case WORLD_NAME_AGAIN: return -EAGAIN;
-    case WORLD_NAME_FAILED: return -EIO;
+    case WORLD_NAME_FAILED: return -EACCES; /* mostly a policy's answer */
     default: return r;
     }
 }

@@ -347,7 +347,7 @@ static void test_refused(void **state) {
         {"tcp/unknown.test:80", WASI_ENOENT},
         {"tcp/two.test:nosuch", WASI_ENOENT},
         {"tcp/again.test:80", WASI_EAGAIN},
-        {"udp/failed.test:80", WASI_EIO},
+        {"udp/failed.test:80", WASI_EACCES},
         {"tls/denied.test:80", WASI_EACCES},
         {"tcp/10.1.2.3:80", WASI_EACCES},
         {"tcp/listen/192.0.2.1:0", WASI_EADDRNOTAVAIL},
