@@ -107,7 +107,7 @@ static void certificate(const char *name, const char *days, const char *alt, boo
     char cert[64], key[64], subject[64], alternative[128];
     snprintf(cert, sizeof cert, "%s.pem", name);
     snprintf(key, sizeof key, "%s.key", name);
-    snprintf(subject, sizeof subject, "/CN=test %s", name);
+    snprintf(subject, sizeof subject, "/CN=%s", strcmp(name, "common") == 0 ? "localhost" : name);
     snprintf(alternative, sizeof alternative, "subjectAltName=%s", alt ? alt : "DNS:nobody");
     const char *argv[32] = {
         "openssl",
@@ -163,6 +163,7 @@ void certs_make(void) {
     certificate("good", "30", "DNS:localhost,IP:127.0.0.1", true);
     certificate("other", "30", "DNS:other.example,DNS:*.other.example", true);
     certificate("self", "30", "DNS:localhost", false);
+    certificate("common", "30", "email:post@localhost", true);
     expired();
 }
 
@@ -183,14 +184,19 @@ void tell(void *ctx, const char *sentence) {
 }
 
 struct world *layer_new(struct world *below, bool trusting, const char *server) {
+    return layer_new_trusting(below, trusting ? "ca.pem" : NULL, server);
+}
+
+struct world *layer_new_trusting(struct world *below, const char *ca, const char *server) {
     char cert[64] = "", key[64] = "";
     if (server) {
         snprintf(cert, sizeof cert, "%s.pem", server);
         snprintf(key, sizeof key, "%s.key", server);
     }
-    const char *cas[] = {certs_path("ca.pem")};
+    const char *cas[] = {certs_path(ca ? ca : "")};
     struct tls_server one = {"localhost", certs_path(cert), certs_path(key)};
-    struct tls_options o = {.cas = cas, .ncas = trusting, .servers = &one, .nservers = server != NULL, .failed = tell};
+    struct tls_options o = {
+        .cas = cas, .ncas = ca != NULL, .servers = &one, .nservers = server != NULL, .failed = tell};
     struct world *w;
     struct err e = ERR_INIT;
     if (tls_new(below, &o, &w, &e) != ST_OK) {

@@ -7,7 +7,8 @@
 #include <sys/types.h>
 
 /* A directory with ca.pem, good.pem (localhost and 127.0.0.1, by that authority), other.pem (other.example), old.pem
- * (expired), self.pem (signed by itself) and their .key files. Made by openssl. */
+ * (expired), self.pem (signed by itself), common.pem (localhost only as common name) and their .key files. Made by
+ * openssl. */
 void certs_make(void);
 void certs_remove(void);
 const char *certs_path(const char *name); /* of the last 8 that were asked for */
@@ -28,6 +29,7 @@ void tell(void *ctx, const char *sentence);
 
 /* A TLS layer over `below`: as client that trusts ca.pem, and as server for localhost with NAME.pem (NULL: none). */
 struct world *layer_new(struct world *below, bool trusting, const char *server);
+struct world *layer_new_trusting(struct world *below, const char *ca, const char *server);
 
 /* TCP on 127.0.0.1. */
 int tcp_listen(struct world *w, uint16_t *port);

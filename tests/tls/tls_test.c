@@ -248,6 +248,31 @@ static void test_refused(void **state) {
     c->ops->free(c);
 }
 
+static void test_trusted(void **state) {
+    (void)state;
+    struct world *s = layer_new(os, false, "other");
+    exchange(client, s, "other.example", 10, 10);
+    exchange(client, s, "a.other.example", 10, 10);
+    refused(client, s, "b.a.other.example", "not for b.a.other.example");
+    s->ops->free(s);
+    s = layer_new(os, false, "common");
+    refused(client, s, "localhost", "the certificate is for somebody else");
+    s->ops->free(s);
+    s = layer_new(os, false, "self");
+    struct world *c = layer_new_trusting(os, "self.pem", NULL);
+    exchange(c, s, "localhost", 10, 10);
+    refused(c, server, "localhost", "from an authority that is not trusted here");
+    c->ops->free(c);
+    s->ops->free(s);
+    c = layer_new_trusting(os, "good.pem", NULL); /* exactly this one */
+    exchange(c, server, "localhost", 10, 10);
+    c->ops->free(c);
+    struct tls_options o = {.system_cas = true, .failed = tell};
+    assert_int_equal(tls_new(os, &o, &c, NULL), ST_OK);
+    refused(c, server, "localhost", "from an authority that is not trusted here");
+    c->ops->free(c);
+}
+
 static void test_clock(void **state) {
     (void)state;
     struct wire x;
@@ -605,11 +630,12 @@ static void test_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),  cmocka_unit_test(test_large),   cmocka_unit_test(test_trickle),
-        cmocka_unit_test(test_short),  cmocka_unit_test(test_changed), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_clock),  cmocka_unit_test(test_not_tls), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_halves), cmocka_unit_test(test_closed),  cmocka_unit_test(test_may),
-        cmocka_unit_test(test_start),  cmocka_unit_test(test_handles), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_small),     cmocka_unit_test(test_large),   cmocka_unit_test(test_trickle),
+        cmocka_unit_test(test_short),     cmocka_unit_test(test_changed), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_trusted),   cmocka_unit_test(test_clock),   cmocka_unit_test(test_not_tls),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_halves),  cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_may),       cmocka_unit_test(test_start),   cmocka_unit_test(test_handles),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,7 +12,8 @@
  *                  twice this, evenly; virtual: as a `wait` below
  *   clock-drift=X  clocks run faster by a factor from 1-X to 1+X, chosen by the seed, and never go backwards; deadlines
  *                  are drifted back
- *   partition=P:D  probability that a send or recv finds its connection stalled for D: nothing comes or goes
+ *   partition=P:D  probability that a send or recv finds its connection stalled for D: nothing comes or goes, and
+ *                  a wait ends in vain when it goes on again
  *
  * A layer is above whoever waits through wait_begin (world/fiber): these waits, and `turn`, see the world below. */
 #ifndef AEON_WORLD_FAULT_FAULT_H

@@ -2,9 +2,9 @@
  *
  * A bucket of a quarter second's bytes. A transfer takes what is there (it may be short; a datagram goes whole, and the
  * next one waits the longer); when nothing is, a non-blocking caller is told -EAGAIN and `wait` does not report the
- * handle before the bucket fills again, to an eighth.  Files cannot be waited for: their transfers are held up, and
- * go through when somebody wakes meanwhile. Waits through wait_begin are not held up: the layer is above whoever uses
- * them (world/fiber). */
+ * handle before the bucket fills again, to an eighth (then it may answer 0: the caller waits again).  Files cannot be
+ * waited for: their transfers are held up, and go through when somebody wakes meanwhile. Waits through wait_begin are
+ * not held up: the layer is above whoever uses them (world/fiber). */
 #ifndef AEON_WORLD_THROTTLE_THROTTLE_H
 #define AEON_WORLD_THROTTLE_THROTTLE_H
 

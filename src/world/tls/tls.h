@@ -12,7 +12,8 @@
  * What send took and the machine did not take yet goes out in any later call on the connection and in every wait, also
  * after close: then for at most TLS_LINGER_MS, or, when the layer is freed before, what is left of TLS_LAST_MS.
  *
- * A layer is above whoever waits through wait_begin (world/fiber): these waits see the machine's sockets. */
+ * `wait` may answer 0 early, when what happened was TLS's own business: the caller waits again. A layer is above
+ * whoever waits through wait_begin (world/fiber): these waits see the machine's sockets. */
 #ifndef AEON_WORLD_TLS_TLS_H
 #define AEON_WORLD_TLS_TLS_H
 
