@@ -61,6 +61,64 @@ static void every_shape_crosses(void **state) {
     stage_deinit(&s);
 }
 
+/* What a guest finds in its memory after calls to the shapes of sockets, live, recorded and replayed alike. */
+static void socket_shapes_cross(void **state) {
+    struct stage s;
+    struct module_file m;
+    struct ending end = {0};
+    struct tape tape = {0};
+    (void)state;
+    stage_init(&s);
+    module_open(&m, "sockets");
+    for (int mode = EDGE_LIVE; mode <= EDGE_REPLAY; mode++) {
+        struct edge_options o = stage_options(&s, (enum edge_mode)mode, &tape);
+        struct guest *g = guest_open(&m, UINT64_MAX, &o);
+        end.err = (struct err)ERR_INIT;
+        end.outcome = guest_run(g, UINT64_MAX, &end.value, &end.err);
+        if (end.outcome != GUEST_EXITED)
+            fail_msg("%s: %s, %s", guest_outcome_text(end.outcome), end.err.text, guest_words(g));
+        assert_int_equal(end.value, 14); /* faults, each answered by the edge itself */
+
+        const uint8_t *memory = wasm_memory_data(wasm_instance_memory(guest_instance(g)));
+        assert_int_equal(get_u32(memory + 1500), 9);
+        assert_memory_equal(memory + 1200, "datagram\0\0", 10);
+        assert_memory_equal(memory + 1000, "\xc0\0\2\7", 4); /* by the first generation's recv_from, raw */
+        assert_memory_equal(memory + 1010, "\1\0\xc0\0\2\5\0", 7);
+        assert_int_equal(get_u32(memory + 1504), 53);
+        assert_int_equal(get_u32(memory + 1508), 8);
+        assert_int_equal(memory[1512], WASI_RO_RECV_DATA_TRUNCATED);
+        assert_int_equal(get_u32(memory + 1301), 1);
+        assert_memory_equal(memory + 1320, "\1\0\0\0\x1e\0\0\0\0", 9);
+        assert_int_equal(get_u32(memory + 128), 8); /* the length */
+        assert_int_equal(get_u32(memory + 0xfffc), 1);
+        assert_int_equal(get_u32(memory + 1520), 11);
+        assert_int_equal(get_u32(memory + 1524), 4);
+        assert_int_equal(get_u32(memory + 1528), 99);
+
+        /* the list: the second address had no room in the second element, the third one had */
+        const struct wasi_addrinfo *list = (const struct wasi_addrinfo *)(memory + 2000);
+        assert_int_equal(list[0].family, WASI_FAMILY_INET);
+        assert_int_equal(list[0].socktype, WASI_SOCKTYPE_STREAM);
+        assert_int_equal(list[0].protocol, WASI_IPPROTO_TCP);
+        assert_int_equal(list[0].addr_len, 16);
+        assert_int_equal(list[0].canonname_len, 4); /* all there is room for */
+        assert_memory_equal(memory + 2200, "a.ex\0", 5);
+        assert_int_equal(get_u32(memory + 2100), WASI_FAMILY_INET);
+        assert_int_equal(list[1].family, WASI_FAMILY_INET);
+        assert_memory_equal(memory + 2330, "\x12\x34\xc0\0\2\2\0", 7);
+        assert_int_equal(list[2].family, 0);
+        assert_int_equal(list[2].addr_len, 0);
+        /* the circle: one element for all, the last one stays; and of an empty list nothing is filled */
+        assert_int_equal(get_u32(memory + 3100 + 8), 16);
+        assert_memory_equal(memory + 2300, "\x12\x34\xc0\0\2\2", 6);
+        assert_int_equal(get_u32(memory + 1516), 0);
+        guest_free(g);
+    }
+    tape_deinit(&tape);
+    module_close(&m);
+    stage_deinit(&s);
+}
+
 static void pointers_out_of_bounds_are_faults(void **state) {
     struct stage s;
     struct ending end;
@@ -152,6 +210,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_writes_and_exits),
         cmocka_unit_test(every_shape_crosses),
+        cmocka_unit_test(socket_shapes_cross),
         cmocka_unit_test(pointers_out_of_bounds_are_faults),
         cmocka_unit_test(what_cannot_be_linked_is_named),
         cmocka_unit_test(a_trap_tells_where),

@@ -31,7 +31,7 @@ static void record(const char *module, struct tape *tape, struct ending *end) {
 }
 
 static void a_replay_is_the_same_execution(void **state) {
-    static const char *const modules[] = {"hello", "shapes", "faults", "compute", "trap"};
+    static const char *const modules[] = {"hello", "shapes", "sockets", "faults", "compute", "trap"};
     (void)state;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         struct tape tape;
@@ -103,7 +103,7 @@ static void must_differ(const char *module, struct tape *t, uint32_t record, con
 
 /* Each number and byte that the guest itself determines, changed by one bit. */
 static void every_difference_is_found(void **state) {
-    static const char *const modules[] = {"hello", "shapes", "faults", "trap"};
+    static const char *const modules[] = {"hello", "shapes", "sockets", "faults", "trap"};
     (void)state;
     for (size_t m = 0; m < sizeof modules / sizeof *modules; m++) {
         struct tape t, x;

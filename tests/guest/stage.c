@@ -185,6 +185,115 @@ static int64_t unstable_fd_seek(void *ctx, union abi_arg *args) {
     return 0;
 }
 
+/* ---- sockets ---- */
+
+static int64_t sock_open(void *ctx, union abi_arg *args) {
+    struct abi_sock_open *a = (struct abi_sock_open *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_int_equal(a->family, WASI_FAMILY_INET);
+    assert_int_equal(a->type, WASI_SOCKTYPE_STREAM);
+    a->fd = 9;
+    return 0;
+}
+
+static int64_t sock_bind(void *ctx, union abi_arg *args) {
+    struct abi_sock_bind *a = (struct abi_sock_bind *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_int_equal(a->fd, 9);
+    assert_int_equal(a->addr.size, 4);
+    assert_memory_equal(a->addr.data, "\x7f\0\0\1", 4);
+    assert_int_equal(a->port, 8080);
+    return 0;
+}
+
+static int64_t sock_recv_from(void *ctx, union abi_arg *args) {
+    struct abi_sock_recv_from *a = (struct abi_sock_recv_from *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_int_equal(a->iovs.size, 10);
+    assert_int_equal(a->addr.size, 128);
+    memcpy(a->iovs.iov[0].iov_base, "datagram", 8);
+    a->iovs.size = a->nread = 8;
+    memcpy(a->addr.data, "\1\0\xc0\0\2\1", a->addr.size = 6);
+    a->port = 53;
+    a->ro_flags = WASI_RO_RECV_DATA_TRUNCATED;
+    return 0;
+}
+
+static int64_t v1_sock_recv_from(void *ctx, union abi_arg *args) {
+    struct abi_v1_sock_recv_from *a = (struct abi_v1_sock_recv_from *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_int_equal(a->addr.size, 4);
+    a->iovs.size = 0;
+    memcpy(a->addr.data, "\xc0\0\2\7", 4);
+    return 0;
+}
+
+static int64_t sock_setsockopt(void *ctx, union abi_arg *args) {
+    struct abi_sock_setsockopt *a = (struct abi_sock_setsockopt *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_true(a->option == WASI_SO_TCP_NODELAY);
+    assert_int_equal(a->value.size, 4);
+    assert_int_equal(get_u32(a->value.data), 9);
+    return 0;
+}
+
+static int64_t sock_getsockopt(void *ctx, union abi_arg *args) {
+    struct abi_sock_getsockopt *a = (struct abi_sock_getsockopt *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_int_equal(a->value.size, a->option == WASI_SO_LINGER ? 100 : 4);
+    put_u32(a->value.data, 1);
+    if (a->option == WASI_SO_LINGER)
+        put_u32(a->value.data + 4, 30);
+    a->value.size = a->option == WASI_SO_LINGER ? 8 : 4;
+    return 0;
+}
+
+static int64_t sock_getaddrinfo(void *ctx, union abi_arg *args) {
+    static struct found {
+        struct abi_found first;
+        char name[9];
+        struct abi_found second, third;
+    } __attribute__((packed)) found = {
+        {WASI_FAMILY_INET, WASI_SOCKTYPE_STREAM, WASI_IPPROTO_TCP, 9, 80, {0}, {192, 0, 2, 1}},
+        {'a', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e'},
+        {WASI_FAMILY_INET6, WASI_SOCKTYPE_STREAM, WASI_IPPROTO_TCP, 0, 80, {0}, {0x20, 1, [15] = 1}},
+        {WASI_FAMILY_INET, WASI_SOCKTYPE_STREAM, WASI_IPPROTO_TCP, 0, 0x1234, {0}, {192, 0, 2, 2}},
+    };
+    struct abi_sock_getaddrinfo *a = (struct abi_sock_getaddrinfo *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    assert_memory_equal(a->name.data, "a.example", 10);
+    assert_int_equal(a->service.size, 4);
+    assert_int_equal(a->hints.size, sizeof(struct wasi_addrinfo));
+    assert_memory_equal(a->hints.data, "\1\0\1\2\1\0\0\0", 8);
+    a->found = (struct abi_mem){(uint8_t *)&found, sizeof found};
+    return 0;
+}
+
+static int64_t v1_sock_accept(void *ctx, union abi_arg *args) {
+    struct abi_v1_sock_accept *a = (struct abi_v1_sock_accept *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    a->connection_fd = 11;
+    return 0;
+}
+
+static int64_t v1_sock_getpeeraddr(void *ctx, union abi_arg *args) {
+    struct abi_v1_sock_getpeeraddr *a = (struct abi_v1_sock_getpeeraddr *)args;
+    if (parks(ctx))
+        return ABI_PARK;
+    memcpy(a->addr.data, "\1\0\xc0\0\2\5", a->addr.size = 6);
+    a->type = WASI_ADDRTYPE_INET;
+    a->port = 99;
+    return 0;
+}
+
 #define ROW(name) [ABI_CODE_##name - ABI_PREVIEW1_FIRST_CODE] = name
 static const abi_fn preview1[ABI_CODE_PREVIEW1_END - ABI_PREVIEW1_FIRST_CODE] = {
     ROW(args_sizes_get), ROW(args_get),
@@ -195,6 +304,20 @@ static const abi_fn preview1[ABI_CODE_PREVIEW1_END - ABI_PREVIEW1_FIRST_CODE] = 
     ROW(fd_seek),        ROW(path_unlink_file),
     ROW(proc_exit),      [ABI_CODE_sched_yield - ABI_PREVIEW1_FIRST_CODE] = sched_yield_,
 };
+#undef ROW
+#define ROW(name) [ABI_CODE_##name - ABI_SOCKETS_FIRST_CODE] = name
+static const abi_fn sockets[ABI_CODE_SOCKETS_END - ABI_SOCKETS_FIRST_CODE] = {
+    ROW(sock_open),       ROW(sock_bind),       ROW(sock_recv_from),
+    ROW(sock_setsockopt), ROW(sock_getsockopt), ROW(sock_getaddrinfo),
+};
+#undef ROW
+#define ROW(name) [ABI_CODE_##name - ABI_SOCKETS_V1_FIRST_CODE] = name
+static const abi_fn sockets_v1[ABI_CODE_SOCKETS_V1_END - ABI_SOCKETS_V1_FIRST_CODE] = {
+    ROW(v1_sock_accept),
+    ROW(v1_sock_recv_from),
+    ROW(v1_sock_getpeeraddr),
+};
+#undef ROW
 static const abi_fn unstable[ABI_CODE_UNSTABLE_END - ABI_UNSTABLE_FIRST_CODE] = {
     [ABI_CODE_unstable_fd_seek - ABI_UNSTABLE_FIRST_CODE] = unstable_fd_seek,
 };
@@ -202,7 +325,9 @@ static const abi_fn unstable[ABI_CODE_UNSTABLE_END - ABI_UNSTABLE_FIRST_CODE] = 
 void stage_init(struct stage *s) {
     *s = (struct stage){.world = {&ops}, .now = 5000000, .seed = 1};
     s->libraries[0] = (struct edge_library){&abi_wasi_preview1, preview1, s};
-    s->libraries[1] = (struct edge_library){&abi_wasi_unstable, unstable, s};
+    s->libraries[1] = (struct edge_library){&abi_wasi_sockets, sockets, s};
+    s->libraries[2] = (struct edge_library){&abi_wasi_sockets_v1, sockets_v1, s};
+    s->libraries[3] = (struct edge_library){&abi_wasi_unstable, unstable, s};
     buf_init(&s->output, 1 << 20);
 }
 
@@ -236,7 +361,7 @@ struct edge_options stage_options(struct stage *s, enum edge_mode mode, struct t
     struct edge_options o = {.mode = mode};
     if (mode != EDGE_REPLAY) {
         o.libraries = s->libraries;
-        o.nlibraries = 2;
+        o.nlibraries = 4;
         o.world = &s->world;
     }
     if (mode == EDGE_RECORD)

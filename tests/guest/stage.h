@@ -9,7 +9,7 @@
 struct stage {
     struct world world;
     uint64_t now;
-    struct edge_library libraries[2];
+    struct edge_library libraries[4];
     uint32_t calls;    /* made to implementations */
     uint32_t park_at;  /* the call with this number (from 1) answers PARK once; 0: none */
     bool trap_yield;   /* sched_yield answers TRAP */
