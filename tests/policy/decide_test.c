@@ -205,6 +205,7 @@ static void names_match_whole(void **state) {
         {"tcp sub.example.net:443", false, 0},
         {"tcp .sub.example.net:443", false, 0},
         {"tcp xsub.example.net:443", false, 0},
+        {"tcp evilsub.example.net:443", false, 0},
         {"tcp a.example.net:443", false, 0},
         {"udp xn--bcher-kva.example:443", true, 3},
         {"udp XN--BCHER-KVA.example:443", true, 3},
