@@ -16,6 +16,8 @@ static bool take_quota(char *text, struct grant_dir *out, enum status *s, struct
         *s = units_count(comma + 7, &out->count, e);
     else
         return false;
+    if (!*s && (comma[1] == 's' ? out->size_bytes : out->count) == 0)
+        *s = err_set(e, ST_INVALID, "a quota of nothing; to forbid writing, :ro");
     *comma = '\0';
     return true;
 }
@@ -83,6 +85,10 @@ enum status grant_overlay_parse(const char *text, struct grant_dir *out, struct 
     struct grant_dir d = {.mode = GRANT_OVERLAY};
     char *host = mem_strdup(text);
     enum status s = quotas("--overlay", text, host, &d, e);
+    char *colon = strrchr(host, ':');
+    if (!s && colon && (!strcmp(colon, ":ro") || !strcmp(colon, ":rw")))
+        s = err_set(e, ST_INVALID,
+                    "--overlay %s: an overlay is always writable, and what it lies on never: LOWER:GUEST", text);
     if (!s)
         s = split("--overlay", text, "LOWER:GUEST", host, &d, e);
     mem_free(host);

@@ -57,11 +57,29 @@ static void modes_and_quotas(void **state) {
     assert_int_equal(d.mode, GRANT_OVERLAY);
     assert_string_equal(d.guest, "/");
     grant_dir_deinit(&d);
-    static const char *const bad[] = {"lib.tar:/usr:rw", "a:/b:ro,size=1k", "a:/b,size=x", "a:/b,count="};
+    assert_int_equal(grant_overlay_parse("base.tar:/,count=7,size=1GiB", &d, NULL), ST_OK);
+    assert_int_equal(d.mode, GRANT_OVERLAY);
+    assert_string_equal(d.host, "base.tar");
+    assert_int_equal(d.size_bytes, 1 << 30);
+    assert_int_equal(d.count, 7);
+    grant_dir_deinit(&d);
+    static const char *const bad[] = {"lib.tar:/usr:rw", "a:/b:ro,size=1k", "a:/b,size=x",
+                                      "a:/b,count=",     "a:/b,size=0",     "a:/b,size=1k,count=0"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct err e = ERR_INIT;
         assert_int_equal(grant_dir_parse(bad[i], &d, &e), ST_INVALID);
         assert_non_null(strstr(e.text, bad[i]));
+    }
+}
+
+static void bad_overlays(void **state) {
+    (void)state;
+    static const char *const cases[] = {"", "base", ":/", "base:", "base:/:ro", "base:/:rw,size=1k", "base:/,size=0"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct grant_dir d;
+        struct err e = ERR_INIT;
+        assert_int_equal(grant_overlay_parse(cases[i], &d, &e), ST_INVALID);
+        assert_non_null(strstr(e.text, "--overlay"));
     }
 }
 
@@ -114,9 +132,8 @@ static void homes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_grants),
-        cmocka_unit_test(modes_and_quotas),
-        cmocka_unit_test(bad_grants),
+        cmocka_unit_test(good_grants), cmocka_unit_test(modes_and_quotas),
+        cmocka_unit_test(bad_grants),  cmocka_unit_test(bad_overlays),
         cmocka_unit_test(homes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,7 +411,7 @@ static enum status put_hard_link(struct reading *k, const char *path, const char
 
 static enum status read_entry(struct reading *k, char type, uint64_t size) {
     char path[PATH_MAX_BYTES], link[PATH_MAX_BYTES];
-    uint64_t mode, mtime;
+    uint64_t mode, mtime = 0;
     struct tar *t = k->tar;
     take_path(k, path);
     take_link(k, link);
