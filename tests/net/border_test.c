@@ -159,6 +159,33 @@ static void test_ingress_datagrams(void **state) {
     OS(close, d);
 }
 
+/* What is bound on the machine also sends from there; many pieces are one datagram. */
+static void test_bound_sends(void **state) {
+    (void)state;
+    int server = sock_bound(os, WORLD_DGRAM, addr_of("127.0.0.1:0"));
+    struct addr to = local_of(os, server);
+    struct guest *a = guest_new("a", "ingress:\n  - allow: udp\n    on: 127.0.0.2\n"
+                                     "egress:\n  - allow: udp\n    to: 127.0.0.1\n");
+    int s = sock_bound(a->w, WORLD_DGRAM, addr_of("127.0.0.2:0")), again = sock_new(a->w, ADDR_INET, WORLD_DGRAM);
+    struct addr on = local_of(a->w, s);
+    put(a->w, s, "out", &to);
+    struct addr from = expect_datagram(os, server, "out");
+    assert_true(addr_equal(&from, &on));
+    put(os, server, "back", &from);
+    expect_datagram(a->w, s, "back");
+    assert_int_equal(G(a, bind, again, &on), -EADDRINUSE);
+    struct iovec v[40];
+    char text[41] = {0};
+    for (int i = 0; i < 40; i++) {
+        text[i] = (char)('a' + i % 26);
+        v[i] = (struct iovec){&text[i], 1};
+    }
+    assert_int_equal(G(a, send, s, v, 40, &on), 40); /* to itself, without leaving */
+    assert_int_equal(nleft, 2);                      /* the bind, and what went to the server */
+    expect_datagram(a->w, s, text);
+    OS(close, server);
+}
+
 /* An address is bound exactly: a rule about :: is not one about 0.0.0.0. */
 static void test_exact(void **state) {
     (void)state;
@@ -173,6 +200,19 @@ static void test_exact(void **state) {
     assert_false(is_ready(a->w, l, WORLD_READABLE));
     OS(close, c);
     OS(close, d);
+}
+
+/* Allowed by rule it is one. */
+static void test_both_families(void **state) {
+    (void)state;
+    struct guest *a = guest_new("a", "ingress:\n  - allow: tcp\n    on: [\"::\", 0.0.0.0]\n    from: 127.0.0.1\n");
+    int l = sock_listening(a->w, addr_of("[::]:0"));
+    int c = sock_connected(os, WORLD_STREAM, at_port(addr_of("127.0.0.1:0"), local_of(a->w, l).port));
+    int s = accepted(a->w, l);
+    struct addr peer = peer_of(a->w, s), client = local_of(os, c), dressed = addr_of("[::ffff:127.0.0.1]:0");
+    dressed.port = client.port;
+    assert_true(addr_equal(&peer, &dressed));
+    OS(close, c);
 }
 
 static void test_published(void **state) {
@@ -208,6 +248,22 @@ static void test_published(void **state) {
         l = sock_listening(a->w, at_port(a->v4, 80));
     }
     assert_true(quiet(a) && quiet(b));
+}
+
+/* On IPv6, before and after somebody listens; a guest of IPv4 has it too. */
+static void test_published_v6(void **state) {
+    (void)state;
+    struct guest *a = guest_new("a", "");
+    struct addr one = addr_of("[::1]:0"), two = one;
+    assert_int_equal(net_publish(a->w, false, &one, 80, &one, NULL), ST_OK);
+    int l = sock_listening(a->w, addr_of("0.0.0.0:80"));
+    assert_int_equal(net_publish(a->w, false, &two, 80, &two, NULL), ST_OK);
+    int c = sock_connected(os, WORLD_STREAM, one), d = sock_connected(os, WORLD_STREAM, two);
+    int s = accepted(a->w, l);
+    assert_int_equal(peer_of(a->w, s).family, ADDR_INET6);
+    accepted(a->w, l);
+    OS(close, c);
+    OS(close, d);
 }
 
 static void test_published_is_denied_by_rule(void **state) {
@@ -327,8 +383,11 @@ int main(void) {
         TEST(test_connecting_again),
         TEST(test_ingress),
         TEST(test_ingress_datagrams),
+        TEST(test_bound_sends),
         TEST(test_exact),
+        TEST(test_both_families),
         TEST(test_published),
+        TEST(test_published_v6),
         TEST(test_published_is_denied_by_rule),
         TEST(test_published_datagrams),
         TEST(test_waiting_for_many),

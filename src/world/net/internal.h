@@ -121,8 +121,8 @@ struct host {
     void *ctx;
     uint32_t number; /* the last part of its addresses */
     struct addr v4, v6;
-    struct sock **socks; /* by handle */
-    uint32_t nsocks, nunusual;
+    struct sock **socks; /* by handle, open addressing: a guest has few of many numbers */
+    uint32_t nsocks, socks_cap, nunusual;
     struct sock *bound[BOUND_CHAINS]; /* by port */
     uint16_t next_port;
     struct published **published;
@@ -143,8 +143,14 @@ static inline struct host *host_of(struct world *w) {
     return (struct host *)w;
 }
 static inline struct sock *sock_of(struct world *w, int fd) {
-    struct host *h = host_of(w);
-    return LIKELY((unsigned)fd < h->nsocks) ? h->socks[fd] : NULL;
+    const struct host *h = host_of(w);
+    uint32_t mask = h->socks_cap - 1;
+    if (h->nsocks == 0)
+        return NULL;
+    for (uint32_t i = (uint32_t)fd & mask; h->socks[i]; i = (i + 1) & mask)
+        if (h->socks[i]->fd == fd)
+            return h->socks[i];
+    return NULL;
 }
 
 /* An operation of the world below, for a host. */

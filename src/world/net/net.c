@@ -46,19 +46,45 @@ static int not_ours(struct world *w, int fd, const char *what, const struct addr
 
 /* ---- sockets ---- */
 
-struct sock *net_sock_new(struct host *h, int fd, enum addr_family f, enum world_socktype t) {
-    if ((unsigned)fd >= h->nsocks) {
-        uint32_t n = h->nsocks ? h->nsocks : 64;
-        while (n <= (unsigned)fd)
-            n *= 2;
-        h->socks = mem_realloc(h->socks, n * sizeof *h->socks);
-        memset(h->socks + h->nsocks, 0, (n - h->nsocks) * sizeof *h->socks);
-        h->nsocks = n;
+static void put_in(struct sock **socks, uint32_t mask, struct sock *s) {
+    uint32_t i = (uint32_t)s->fd & mask;
+    while (socks[i])
+        i = (i + 1) & mask;
+    socks[i] = s;
+}
+
+static void take_out(struct host *h, const struct sock *s) {
+    uint32_t mask = h->socks_cap - 1, hole = (uint32_t)s->fd & mask;
+    while (h->socks[hole] != s)
+        hole = (hole + 1) & mask;
+    h->nsocks--;
+    /* Whoever was put behind it because it was here moves up. */
+    for (uint32_t i = (hole + 1) & mask; h->socks[i]; i = (i + 1) & mask) {
+        uint32_t home = (uint32_t)h->socks[i]->fd & mask;
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            h->socks[hole] = h->socks[i];
+            hole = i;
+        }
     }
-    must(!h->socks[fd]);
+    h->socks[hole] = NULL;
+}
+
+struct sock *net_sock_new(struct host *h, int fd, enum addr_family f, enum world_socktype t) {
+    must(!sock_of(&h->layer.world, fd));
+    if (2 * h->nsocks >= h->socks_cap) {
+        uint32_t cap = h->socks_cap ? 2 * h->socks_cap : 8;
+        struct sock **socks = mem_zalloc(cap * sizeof *socks);
+        for (uint32_t i = 0; i < h->socks_cap; i++)
+            if (h->socks[i])
+                put_in(socks, cap - 1, h->socks[i]);
+        mem_free(h->socks);
+        h->socks = socks;
+        h->socks_cap = cap;
+    }
     struct sock *s = mem_zalloc(sizeof *s);
     *s = (struct sock){.host = h, .fd = fd, .family = f, .type = t, .inner = -1, .rule = NO_RULE, .last = &s->first};
-    h->socks[fd] = s;
+    put_in(h->socks, h->socks_cap - 1, s);
+    h->nsocks++;
     return s;
 }
 
@@ -123,7 +149,7 @@ int net_published_listen(struct host *h, const struct published *p, uint32_t bac
 
 /* To the first socket that it is for, if there is one. */
 static void offer(struct host *h, struct published *p) {
-    for (uint32_t i = 0; i < h->nsocks && !p->owner; i++) {
+    for (uint32_t i = 0; i < h->socks_cap && !p->owner; i++) {
         struct sock *s = h->socks[i];
         if (s && s->state == (p->udp ? BOUND : LISTENING) && net_claim(s) < 0)
             return; /* the machine will not listen there again: it refuses */
@@ -140,7 +166,7 @@ static void release(struct host *h, struct published *p) {
 void net_sock_free(struct sock *s) {
     struct host *h = s->host;
     net_unbind(s);
-    h->socks[s->fd] = NULL;
+    take_out(h, s);
     s->state = FRESH; /* it claims nothing any more */
     for (uint32_t i = 0; i < s->nsides; i++)
         if (s->sides[i].kind != SIDE_PUBLISHED)
@@ -373,9 +399,9 @@ static void net_host_free(struct world *w) {
     for (uint32_t i = 0; i < h->npublished; i++)
         mem_free(h->published[i]);
     h->npublished = 0;
-    for (uint32_t i = 0; i < h->nsocks; i++)
-        if (h->socks[i])
-            net_close(w, (int)i);
+    for (uint32_t i = 0; i < h->socks_cap; i++)
+        while (h->socks[i]) /* another may move up */
+            net_close(w, h->socks[i]->fd);
     net_pins_free(h);
     h->net->hosts[h->number] = NULL;
     h->net->nhosts--;

@@ -4,20 +4,24 @@
  * one guest on it, with addresses of its own (10.x, fd..), its own loopback, and a policy; its world is a layer whose
  * socket operations work as if the guest were a machine of its own:
  *
- *   bind, listen     on its loopback, its own address or any (0.0.0.0, ::): on the virtual network, reachable from
- * where that address is.  An address that an ingress rule of its policy names is the machine's instead, exactly that
- * one.  A published port (net_publish) is one of the machine's whose connections arrive at the guest's port. connect,
- * send    to its loopback or an address of the network: what is bound there, or ECONNREFUSED; anything else only as the
- * policy's egress rules say: a real socket. Loopback of the machine only where a rule names it, and nothing is bound
- * there on the guest's own. unix sockets     a name space of the application's own; a path of the machine only where
- * the policy says. resolve          names of the network, localhost, then (as the policy allows) the machine's
- * resolver; what it answers is pinned to the name for this guest, minus addresses that a name must not lead to. recv,
- * accept     a datagram from whom this socket has neither sent to nor an ingress rule allows is dropped, as is a
- * connection.
+ *   - bind, listen: on its loopback, its own address or any (0.0.0.0, ::) it is on the virtual network, reachable from
+ *     where that address is. An address that an ingress rule of its policy names is the machine's as well, exactly that
+ *     one. A published port (net_publish) is one of the machine's whose connections arrive at the guest's port.
+ *   - connect, send: to its loopback or an address of the network it is what is bound there, or -ECONNREFUSED; anything
+ *     else only as the policy's egress rules say: a real socket. Loopback of the machine only where a rule names it and
+ *     nothing is bound there on the guest's own.
+ *   - unix sockets: a name space of the application's own; a path of the machine only where the policy says.
+ *   - resolve: names of the network, localhost, then (as the policy allows) the machine's resolver; what it answers is
+ *     pinned to the name for this guest, minus addresses that a name must not lead to.
+ *   - recv, accept: a datagram from whom this socket has neither sent to nor an ingress rule allows is dropped, as is a
+ *     connection.
  *
- * A denial answers -EACCES (a look-up: WORLD_NAME_FAILED) and is told to `denied`, with the sentence of the decision.
- * Virtual streams and datagrams are pairs of the machine's unix sockets, so that waiting needs no help. All hosts of a
- * network are of one thread. */
+ * A denial answers -EACCES (a look-up: WORLD_NAME_FAILED; of the machine's loopback -ECONNREFUSED, which is what the
+ * guest's own says) and is told to `denied`, with the sentence of the decision. Virtual streams and datagrams are pairs
+ * of the machine's unix sockets. A handle may stand for several of the machine's sockets at once, which only `wait`
+ * knows: wait_begin and turn are for the layer below. Handles that were not opened here pass through, but cannot be
+ * bound, connected or given an address. All hosts of a network are of one thread; freeing one closes what it has open.
+ * docs/design/network.md has the picture. */
 #ifndef AEON_WORLD_NET_NET_H
 #define AEON_WORLD_NET_NET_H
 
