@@ -213,7 +213,7 @@ enum status sandbox_overlay(struct sandbox *s, const char *upper, struct err *e)
         must((size_t)snprintf(path, sizeof path, "%s/%u", upper, i) < sizeof path);
         status = add_overlay(s, s->spec->overlays.items[i], path, e);
     }
-    if (!status && (policy_has_network(s->spec->policy) || s->spec->npublish || s->spec->name))
+    if (!status && (policy_has_network(s->spec->policy) || s->spec->npublish || s->spec->name || s->spec->listen.n))
         status = wasi_add_net(s->wasi, e);
     return status;
 }
