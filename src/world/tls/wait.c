@@ -109,7 +109,7 @@ static int wait_translated(struct tls *t, struct world_poll *polls, int n, uint6
         p[i] = (struct world_poll){.fd = polls[i].fd, .want = polls[i].want};
         if (c) {
             look(c, &polls[i], 0);
-            p[i].want = needs(c, polls[i].want);
+            p[i].want = needs(c, polls[i].want) | WORLD_UNCOUNTED; /* ciphertext is not what is counted */
         }
     }
     for (struct tls_conn *c = t->unsent; c && m < n + nunsent; c = c->next_unsent)
