@@ -108,7 +108,7 @@ static void step(struct guest *g, int *own) {
     case 5: r = G(g, dup, *fd); break;
     case 6: G(g, shutdown, *fd, below(5)); break;
     case 7: G(g, get_option, *fd, o, &value); break;
-    case 8: G(g, set_option, *fd, o, below(5) == 0 ? -1 : below(5000)); break;
+    case 8: G(g, set_option, *fd, o, (int64_t)below(5000) - (below(5) ? 0 : 5000)); break;
     case 9:
         G(g, local_addr, *fd, &out);
         G(g, peer_addr, *fd, &out);

@@ -115,10 +115,10 @@ static int accept_outside(struct sock *l, const struct side *side, uint32_t flag
         return 0;
     }
     struct sock *s = accepted(l, fd, OUTSIDE);
-    net_options_apply(s, fd);
     s->rule = rule;
     s->peer = plain;
-    if (side->kind == SIDE_PUBLISHED) {
+    if (side->kind == SIDE_PUBLISHED) { /* others have the options of the listener already */
+        net_options_apply(s, fd);
         struct route out = {.to = plain};
         s->local = net_source(l, &out);
     }
