@@ -97,6 +97,37 @@ os.exit(5)
 """
 
 
+# A program nobody here wrote, on the first generation of the socket extension: both sides of a connection, a name, and
+# somebody who is not there.
+QUICKJS = """
+import * as net from 'wasi_net';
+const text = bytes => String.fromCharCode(...new Uint8Array(bytes));
+async function serve(server, n) {
+    for (let i = 0; i < n; i++) {
+        let conn = await server.accept();
+        conn.write('echo: ' + text(await conn.read()));
+        conn.end();
+    }
+}
+async function main() {
+    let server = new net.WasiTcpServer(8123);
+    serve(server, 5);
+    for (let i = 0; i < 5; i++) {
+        let conn = await net.WasiTcpConn.connect('127.0.0.1:8123');
+        print('peer', conn.peer());
+        conn.write('hello ' + i);
+        print(text(await conn.read()));
+    }
+    try {
+        await net.WasiTcpConn.connect('127.0.0.1:1');
+    } catch (e) {
+        print('nobody there:', e);
+    }
+}
+main().catch(e => print('failed', e));
+"""
+
+
 def live_and_replayed(module, *args, options=(), files=None, stdin=b"", status=0, out=(), err=(), differs=False):
     """`out`, `err`: texts the live run must have printed. `differs`: two live runs print different things."""
     def case():
@@ -184,6 +215,9 @@ CASES = {
     "files": live_and_replayed("files.wasm", "/data", options=DATA, out=["all done"]),
     "descriptors": live_and_replayed("descriptors.wasm", "/data", options=DATA, out=["all done"]),
     "poll": live_and_replayed("poll.wasm", stdin=b"abc\n" * 10, out=["40 bytes"]),
+    "sockets": live_and_replayed("sockets.wasm", out=["20 connections, 300000 bytes", "datagrams", "ok"]),
+    "quickjs": live_and_replayed("quickjs.wasm", "/data/net.js", options=DATA, files={"data/net.js": QUICKJS},
+                                 out=["peer 127.0.0.1:8123", "echo: hello 0", "echo: hello 4", "nobody there:"]),
     "cpp": live_and_replayed("stl.wasm", out=["1000 47262215 0", "down static"]),
     "rust": live_and_replayed("rust.wasm", "/data", options=[*DATA, "--env", "GREETING=hi"], differs=True,
                               out=["arguments 2", "greeting hi", "gone"]),
