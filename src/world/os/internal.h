@@ -36,7 +36,7 @@ struct os_list {
 
 /* loop.c. Of one thread, except for what `lock` says. */
 struct os_loop {
-    int epoll_fd;         /* -1: not needed yet */
+    int epoll_fd;
     bool no_pwait2;       /* the kernel has no epoll_pwait2 */
     bool turning;         /* turns do not nest */
     bool woken;           /* a wake that nobody was told of yet */
@@ -44,7 +44,7 @@ struct os_loop {
     int *asked_of, asked_room;
     uv_mutex_t lock;          /* of all that follows: any thread may close descriptors and finish jobs */
     uv_thread_t thread;       /* whose it is */
-    struct os_watch *watches; /* by descriptor; pages appear when touched */
+    struct os_watch *watches; /* by descriptor; NULL before the first wait; pages appear when touched */
     struct os_list begun;     /* waits */
     struct os_list ready;     /* waits that the next turn calls */
     struct os_waiting **timers, *free;
@@ -160,7 +160,7 @@ int os_wait(struct world *, struct world_poll *, int n, uint64_t deadline_ns);
 void os_wake(struct world *);
 
 /* loop.c */
-void os_loop_init(struct os_loop *);
+void os_loop_init(struct os *);
 void os_loop_deinit(struct os_loop *);
 void os_wait_begin(struct world *, struct world_wait *);
 void os_wait_end(struct world *, struct world_wait *);

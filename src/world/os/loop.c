@@ -139,24 +139,23 @@ static void timer_remove(struct os_loop *l, struct os_waiting *x) {
 
 /* ---- the loop itself ---- */
 
-void os_loop_init(struct os_loop *l) {
+void os_loop_init(struct os *os) {
+    struct os_loop *l = &os->loop;
     must(uv_mutex_init(&l->lock) == 0);
     list_init(&l->begun);
     list_init(&l->ready);
     l->done_last = &l->done;
-    l->epoll_fd = -1;
-}
-
-/* Programs that never wait this way pay nothing for it. */
-static void start(struct os *os) {
-    struct os_loop *l = &os->loop;
-    l->thread = uv_thread_self();
-    if (l->epoll_fd >= 0)
-        return;
-    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC); /* now, for a guest may take all descriptors later */
     must(l->epoll_fd >= 0);
     struct epoll_event e = {.events = EPOLLIN, .data.fd = os->wake_fd}; /* a level: os_wait reads it too */
     must(epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, os->wake_fd, &e) == 0);
+}
+
+static void start(struct os *os) {
+    struct os_loop *l = &os->loop;
+    l->thread = uv_thread_self();
+    if (l->watches)
+        return;
     l->watches = mmap(NULL, ACCESS_FDS * sizeof *l->watches, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     must(l->watches != MAP_FAILED);
@@ -249,7 +248,7 @@ void os_loop_levels(struct os *os, const struct pollfd *p, int n) {
     uv_mutex_lock(&l->lock);
     uv_thread_t self = uv_thread_self();
     /* Another thread's look may be older than an edge that this loop has had since. */
-    if (l->epoll_fd >= 0 && uv_thread_equal(&self, &l->thread))
+    if (l->watches && uv_thread_equal(&self, &l->thread))
         for (int i = 0; i < n; i++)
             if (watched(os, p[i].fd))
                 not_seen(l, &p[i]);
@@ -554,9 +553,8 @@ void os_loop_deinit(struct os_loop *l) {
     mem_free(l->timers);
     mem_free(l->asked);
     mem_free(l->asked_of);
-    if (l->epoll_fd >= 0) {
-        close(l->epoll_fd);
+    close(l->epoll_fd);
+    if (l->watches)
         munmap(l->watches, ACCESS_FDS * sizeof *l->watches);
-    }
     uv_mutex_destroy(&l->lock);
 }

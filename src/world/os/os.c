@@ -181,7 +181,7 @@ struct world *world_os_new(void) {
     must(os->wake_fd >= 0);
     os->access = mmap(NULL, ACCESS_FDS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     must((void *)os->access != MAP_FAILED);
-    os_loop_init(&os->loop);
+    os_loop_init(os);
     os_jobs_init(os);
     ignore_if_deadly(SIGPIPE);
     ignore_if_deadly(SIGXFSZ);
