@@ -13,7 +13,7 @@ struct desc *wasi_socket(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *
         *r = -ENOTSOCK;
         return NULL;
     }
-    return d ? wasi_desc(w, fd, rights, r) : NULL;
+    return LIKELY(!d || !(rights & ~d->base)) ? d : wasi_desc(w, fd, rights, r);
 }
 
 /* Whether a call that answered `*r` is to be made again: it was interrupted, or the descriptor blocks and by now can be

@@ -1,6 +1,7 @@
 /* Rights, how they are inherited and given up; and what is said of things that were not given. */
 #include "box.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,6 +151,44 @@ static void test_refusals(void **state) {
     assert_int_equal(lines, 17);
 }
 
+static int open_fixed(void) {
+    int fd = world->ops->open(world, tree_fd(), "fixed", WORLD_READ | WORLD_DIRECTORY_ONLY, 0);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void test_directory_that_is_open(void **state) {
+    (void)state;
+    uint32_t fd;
+    char buf[16];
+    assert_int_equal(wasi_add_dir_handle(wasi, open_fixed(), "--layer base:/over", "/over", false, NULL), ST_OK);
+    fd = box_must_open(5, "f", TO_READ, 0, 0);
+    assert_int_equal(box_read(fd, buf, 15), 0);
+    assert_string_equal(buf, "fixed");
+    assert_int_equal(box_open(5, "f", TO_WRITE, 0, 0, &fd), WASI_EROFS);
+    /* what would allow it is not ours to say */
+    assert_string_equal(box_refusals(false), "path_open for writing /over/f: --layer base:/over is read-only\n");
+
+    /* one that cannot be given is closed all the same */
+    int handle = open_fixed();
+    struct world_stat st;
+    assert_int_equal(wasi_add_dir_handle(wasi, handle, "--layer", "", false, NULL), ST_INVALID);
+    assert_int_equal(world->ops->stat(world, handle, &st), -EBADF);
+}
+
+static void count(void *ctx) {
+    ++*(int *)ctx;
+}
+
+static void test_yield(void **state) {
+    (void)state;
+    int yields = 0;
+    assert_int_equal(CALLED(sched_yield, ), 0);
+    wasi_set_yield(wasi, count, &yields);
+    assert_int_equal(CALLED(sched_yield, ), 0);
+    assert_int_equal(yields, 1);
+}
+
 static void test_no_directory(void **state) {
     (void)state;
     struct wasi *before = wasi;
@@ -169,6 +208,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_giving_up, box_set_up, box_tear_down),
         cmocka_unit_test_setup_teardown(test_read_only_directory, box_set_up, box_tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, box_set_up, box_tear_down),
+        cmocka_unit_test_setup_teardown(test_directory_that_is_open, box_set_up, box_tear_down),
+        cmocka_unit_test_setup_teardown(test_yield, box_set_up, box_tear_down),
         cmocka_unit_test_setup_teardown(test_no_directory, box_set_up, box_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
