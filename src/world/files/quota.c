@@ -132,6 +132,21 @@ static bool collect(void *arg, const struct world_dirent *e) {
     return buf_append(&n->text, e->name, strlen(e->name) + 1);
 }
 
+static int scan_dir(struct scan *s, int dir, int depth);
+
+static int scan_one(struct scan *s, int dir, const char *name, const struct world_stat *st, int depth) {
+    s->tree->quota->count++;
+    if (!seen_before(s, st))
+        s->tree->quota->bytes += bytes_of(st);
+    if (st->type != WORLD_DIRECTORY)
+        return 0;
+    const uint32_t how = WORLD_READ | WORLD_DIRECTORY_ONLY | WORLD_NOFOLLOW;
+    int child = UNDER(s->tree->files, open, dir, name, how, 0);
+    if (child >= 0)
+        return scan_dir(s, child, depth + 1);
+    return child == -ENOENT || child == -ENOTDIR ? 0 : child; /* something else by now */
+}
+
 /* `dir` is one to be read, and closed. */
 static int scan_dir(struct scan *s, int dir, int depth) {
     struct files *f = s->tree->files;
@@ -144,18 +159,11 @@ static int scan_dir(struct scan *s, int dir, int depth) {
         const char *name = (const char *)names.text.data + at;
         at += strlen(name) + 1;
         struct world_stat st;
-        if (UNDER(f, stat_at, dir, name, WORLD_NOFOLLOW, &st) < 0)
-            continue; /* gone by now */
-        s->tree->quota->count++;
-        if (!seen_before(s, &st))
-            s->tree->quota->bytes += bytes_of(&st);
-        if (st.type != WORLD_DIRECTORY)
-            continue;
-        int child = UNDER(f, open, dir, name, WORLD_READ | WORLD_DIRECTORY_ONLY | WORLD_NOFOLLOW, 0);
-        if (child >= 0)
-            r = scan_dir(s, child, depth + 1);
-        else if (child != -ENOENT && child != -ENOTDIR)
-            r = child;
+        r = UNDER(f, stat_at, dir, name, WORLD_NOFOLLOW, &st);
+        if (r == -ENOENT)
+            r = 0; /* gone by now */
+        else if (r == 0)
+            r = scan_one(s, dir, name, &st, depth);
     }
     buf_deinit(&names.text);
     UNDER(f, close, dir);
