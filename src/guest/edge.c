@@ -8,6 +8,7 @@ struct edge *edge_new(const struct edge_options *o) {
     must(o->mode != EDGE_RECORD || (o->world && o->sink.append));
     must(o->mode != EDGE_REPLAY || o->source.next);
     e->mode = o->mode;
+    e->deadline_ns = UINT64_MAX;
     e->guest = o->guest;
     e->libraries = o->libraries;
     e->nlibraries = o->nlibraries;
@@ -172,6 +173,8 @@ enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer
 enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct binding *b = env;
     struct passage p;
+    if (UNLIKELY(edge_stopping(b->edge)))
+        return WASM_HOST_PARK;
     int64_t answer = marshal_open(b, &p, slots);
     if (LIKELY(answer == 0)) {
         answer = b->fn(b->ctx, p.args);

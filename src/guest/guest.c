@@ -33,7 +33,7 @@ static void hold_up(struct guest *g, uint64_t ticks) {
     uint64_t due = g->begun_ns + (uint64_t)((double)ticks * 1e9 / (double)g->fuel_per_second);
     uint64_t from = world_now(w, WORLD_MONOTONIC), now = from;
     while (now < due && !guest_stopping(g)) {
-        uint64_t until = due < g->deadline_ns ? due : g->deadline_ns;
+        uint64_t until = due < g->edge->deadline_ns ? due : g->edge->deadline_ns;
         w->ops->wait(w, NULL, 0, until);
         now = world_now(w, WORLD_MONOTONIC);
     }
@@ -98,7 +98,6 @@ enum status guest_new(const struct wasm_module *module, const struct guest_limit
     g->time_ms = limits->time_ms;
     g->fuel_per_second = limits->fuel_per_second;
     g->journal_bytes = limits->journal_bytes;
-    g->deadline_ns = UINT64_MAX;
     buf_init(&g->words, WORDS_MAX);
     g->store = wasm_store_new(&limits->wasm);
     g->edge = edge_new(edge);
@@ -134,14 +133,14 @@ void guest_free(struct guest *g) {
 
 void guest_stop(struct guest *g, enum guest_outcome why, uint64_t value) {
     uint64_t none = 0;
-    atomic_compare_exchange_strong(&g->stop, &none, (uint64_t)why << STOP_SHIFT | value);
+    atomic_compare_exchange_strong(&g->edge->stop, &none, (uint64_t)why << STOP_SHIFT | value);
     wasm_interrupt(g->exec);
 }
 
 bool guest_stopping(struct guest *g) {
-    if (g->deadline_ns != UINT64_MAX && world_now(g->edge->world, WORLD_MONOTONIC) >= g->deadline_ns)
+    if (g->edge->deadline_ns != UINT64_MAX && world_now(g->edge->world, WORLD_MONOTONIC) >= g->edge->deadline_ns)
         guest_stop(g, GUEST_TIMED_OUT, g->time_ms);
-    return atomic_load_explicit(&g->stop, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&g->edge->stop, memory_order_relaxed) != 0;
 }
 
 /* The run's time begins when the guest does. */
@@ -154,12 +153,12 @@ static void begin(struct guest *g) {
     if (!g->edge->started_ns)
         g->edge->started_ns = g->begun_ns; /* unless a NOTE came before */
     if (g->time_ms != 0 && g->edge->mode != EDGE_REPLAY)
-        g->deadline_ns = g->begun_ns + g->time_ms * 1000000;
+        g->edge->deadline_ns = g->begun_ns + g->time_ms * 1000000;
 }
 
 uint64_t guest_deadline(struct guest *g) {
     begin(g);
-    return g->deadline_ns;
+    return g->edge->deadline_ns;
 }
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
@@ -255,7 +254,7 @@ static enum guest_outcome finish(struct guest *g, enum guest_outcome kind, uint6
 }
 
 static enum guest_outcome finish_stopped(struct guest *g, uint64_t *value, struct err *e) {
-    uint64_t stop = atomic_load(&g->stop);
+    uint64_t stop = atomic_load(&g->edge->stop);
     return finish(g, (enum guest_outcome)(stop >> STOP_SHIFT), stop & (((uint64_t)1 << STOP_SHIFT) - 1), value, e);
 }
 

@@ -4,8 +4,6 @@
 
 #include "guest/internal.h"
 
-#include <stdatomic.h>
-
 enum { GUEST_MAX_PHASES = 3 };
 
 struct guest {
@@ -20,12 +18,11 @@ struct guest {
     bool calling; /* the phase's call has begun */
     bool begun, over;
 
-    uint64_t fuel_ticks, time_ms, deadline_ns;
+    uint64_t fuel_ticks, time_ms;
     uint64_t fuel_per_second, journal_bytes;
     uint64_t begun_ns, held_ns;
     void (*slice)(void *);
     void *slice_ctx;
-    _Atomic uint64_t stop; /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
 
     struct buf words;
 };

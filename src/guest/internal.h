@@ -3,8 +3,10 @@
 #define AEON_GUEST_INTERNAL_H
 
 #include "base/must.h"
+
 #include "guest/edge.h"
 #include "guest/guest.h"
+#include <stdatomic.h>
 
 enum {
     EDGE_STAGING = 256, /* bytes of all records of one call */
@@ -64,6 +66,8 @@ struct edge {
     uint64_t snapshot_asked;        /* position + 1 at which a snapshot was last asked for */
     bool pending;                   /* the CALL of the call under way is in the journal */
     bool snapshot_due;              /* the edge parked the guest so that a snapshot can be taken or compared */
+    _Atomic uint64_t stop;          /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
+    uint64_t deadline_ns;           /* on the world's monotonic clock; UINT64_MAX: none */
     bool full;                      /* the edge parked the guest because its sink is full */
     bool ended;                     /* replay: there are no more records */
     bool failed;                    /* err says why */
@@ -117,6 +121,12 @@ const char *marshal_replay(struct binding *b, struct passage *p, const uint64_t 
 enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots);
 enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots);
 enum wasm_host edge_replay(void *env, struct wasm_exec *x, uint64_t *slots);
+
+/* Was the guest told to stop, or is its time over? Then it makes no further call. */
+static inline bool edge_stopping(struct edge *e) {
+    return atomic_load_explicit(&e->stop, memory_order_relaxed) != 0 ||
+           (e->deadline_ns != UINT64_MAX && world_now(e->world, WORLD_MONOTONIC) >= e->deadline_ns);
+}
 
 /* Ends a call that did not return: ABI_PARK, ABI_TRAP, ABI_EXIT. */
 enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer);

@@ -255,8 +255,8 @@ void sandbox_report(struct sandbox *s) {
     char text[200];
     throttle_report(s->throttle, &held_ns, &bytes);
     snprintf(text, sizeof text,
-             "bandwidth: %.1f MB passed at no more than %.1f MB/s, which held the guest up for %.1f s",
-             (double)bytes / 1e6, (double)s->spec->limits.bandwidth / 1e6, (double)held_ns / 1e9);
+             "bandwidth: %.2f MiB passed at no more than %.2f MiB a second, which held the guest up for %.1f s",
+             (double)bytes / 1048576, (double)s->spec->limits.bandwidth / 1048576, (double)held_ns / 1e9);
     if (held_ns)
         s->tell(s->ctx, SANDBOX_LIMIT, text);
 }
