@@ -187,17 +187,20 @@ struct world_worker;
     OP(int, dup, (struct world *w, int fd), fd) \
     OP(int64_t, readv, (struct world *w, int fd, const struct iovec *iov, int n), fd, iov, n) \
     OP(int64_t, writev, (struct world *w, int fd, const struct iovec *iov, int n), fd, iov, n) \
-    OP(int64_t, preadv, (struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset), fd, iov, n, offset) \
-    OP(int64_t, pwritev, (struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset), fd, iov, n, offset) \
-    /* as readv (offset UINT64_MAX) and preadv, of what is in memory: -EAGAIN when the disk would have to be waited for, \
-     * also where that cannot be told */ \
+    OP(int64_t, preadv, (struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset), \
+       fd, iov, n, offset) \
+    OP(int64_t, pwritev, (struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset), \
+       fd, iov, n, offset) \
+    /* as readv (offset UINT64_MAX) and preadv, of what is in memory: -EAGAIN when the disk would have to be waited \
+     * for, also where that cannot be told */ \
     OP(int64_t, read_cached, (struct world *w, int fd, const struct iovec *iov, int n, uint64_t offset), \
        fd, iov, n, offset) \
     OP(int64_t, seek, (struct world *w, int fd, int64_t offset, int whence), fd, offset, whence) /* SEEK_SET, ... */ \
     OP(int, stat, (struct world *w, int fd, struct world_stat *out), fd, out) \
     OP(int, stat_at, (struct world *w, int dir, const char *path, uint32_t flags, struct world_stat *out), \
        dir, path, flags, out) \
-    OP(int, set_flags, (struct world *w, int fd, uint32_t flags), fd, flags) /* APPEND, NONBLOCK, DSYNC, RSYNC, SYNC */ \
+    /* APPEND, NONBLOCK, DSYNC, RSYNC, SYNC */ \
+    OP(int, set_flags, (struct world *w, int fd, uint32_t flags), fd, flags) \
     OP(int, get_flags, (struct world *w, int fd, uint32_t *flags), fd, flags) \
     OP(int, set_size, (struct world *w, int fd, uint64_t size), fd, size) \
     OP(int, allocate, (struct world *w, int fd, uint64_t offset, uint64_t size), fd, offset, size) \
@@ -224,18 +227,22 @@ struct world_worker;
        target, dir, path, flags) \
     OP(int64_t, read_link, (struct world *w, int dir, const char *path, uint32_t flags, char *out, size_t cap), \
        dir, path, flags, out, cap) \
-    OP(int, lock, (struct world *w, int fd, bool exclusive), fd, exclusive) /* until closed; -EAGAIN: somebody has it */ \
+    /* until closed; -EAGAIN: somebody has it */ \
+    OP(int, lock, (struct world *w, int fd, bool exclusive), fd, exclusive) \
     OP(int, map, (struct world *w, int fd, uint64_t size, bool writable, void **out), fd, size, writable, out) \
     OP(int, unmap, (struct world *w, void *p, uint64_t size), p, size) \
     OP(int, sync_map, (struct world *w, void *p, uint64_t size), p, size) \
     \
     /* sockets; none ever waits */ \
     OP(int, socket, (struct world *w, enum addr_family f, enum world_socktype t), f, t) \
-    OP(int, pair, (struct world *w, enum world_socktype t, int fds[2]), t, fds) /* connected to each other, nameless */ \
-    OP(int, move, (struct world *w, int from, int to), from, to) /* what `to` was is closed; `from` takes its number */ \
+    /* connected to each other, nameless */ \
+    OP(int, pair, (struct world *w, enum world_socktype t, int fds[2]), t, fds) \
+    /* what `to` was is closed; `from` takes its number */ \
+    OP(int, move, (struct world *w, int from, int to), from, to) \
     OP(int, bind, (struct world *w, int fd, const struct addr *a), fd, a) \
     OP(int, listen, (struct world *w, int fd, int backlog), fd, backlog) \
-    OP(int, connect, (struct world *w, int fd, const struct addr *a), fd, a) /* -EINPROGRESS: WRITABLE, then SO_ERROR */ \
+    /* -EINPROGRESS: WRITABLE, then SO_ERROR */ \
+    OP(int, connect, (struct world *w, int fd, const struct addr *a), fd, a) \
     OP(int, accept, (struct world *w, int fd, uint32_t flags), fd, flags) /* WORLD_NONBLOCK */ \
     OP(int64_t, recv, (struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags, struct addr *from), \
        fd, iov, n, flags, from) /* WORLD_RECV_...; `from` may be NULL */ \
@@ -249,19 +256,22 @@ struct world_worker;
     /* TLS from now on: as client of `host`, or on a listener and what it accepts as server for `host`. -ENOTSUP where \
      * nobody does it. */ \
     OP(int, start_tls, (struct world *w, int fd, const char *host), fd, host) \
-    /* Addresses of a name, in the order of preference; returns their number (1 to max), or why not. `canonical` may be \
-     * NULL and has room for WORLD_MAX_NAME. Waits. */ \
-    OP(int, resolve, (struct world *w, const struct world_query *q, struct world_found *out, int max, char *canonical), \
+    /* Addresses of a name, in the order of preference; returns their number (1 to max), or why not. `canonical` may \
+     * be NULL and has room for WORLD_MAX_NAME. Waits. */ \
+    OP(int, resolve, (struct world *w, const struct world_query *q, struct world_found *out, int max, \
+                      char *canonical), \
        q, out, max, canonical) \
     \
-    /* Waits until something wanted holds, the monotonic `deadline_ns` has passed (UINT64_MAX: never; 0: do not wait) or \
-     * world_wake was called. Returns how many polls hold (0: deadline or wake). */ \
+    /* Waits until something wanted holds, the monotonic `deadline_ns` has passed (UINT64_MAX: never; 0: do not wait) \
+     * or world_wake was called. Returns how many polls hold (0: deadline or wake). */ \
     OP(int, wait, (struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns), polls, n, deadline_ns) \
-    OP(void, wake, (struct world *w)) /* any thread, signal handlers too; stays for the next turn or wait that waits */ \
+    /* any thread, signal handlers too; stays for the next turn or wait that waits */ \
+    OP(void, wake, (struct world *w)) \
     \
-    /* Many waits on one thread. `begin` never calls `look`; `end` of a wait that is over does nothing. `turn` waits until \
-     * at least one wait is over, a job is done, world_wake was called or the deadline has passed, calls what there is to \
-     * call, and returns how many that were. A handle may be closed while it is waited for: the wait is then over. */ \
+    /* Many waits on one thread. `begin` never calls `look`; `end` of a wait that is over does nothing. `turn` waits \
+     * until at least one wait is over, a job is done, world_wake was called or the deadline has passed, calls what \
+     * there is to call, and returns how many that were. A handle may be closed while it is waited for: the wait is \
+     * then over. */ \
     OP(void, wait_begin, (struct world *w, struct world_wait *wait), wait) \
     OP(void, wait_end, (struct world *w, struct world_wait *wait), wait) \
     OP(int, turn, (struct world *w, uint64_t deadline_ns), deadline_ns) \
