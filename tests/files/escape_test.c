@@ -203,16 +203,20 @@ static void answers(void **state) {
 
 static atomic_bool stop;
 
-/* d is by turns a directory and a link to what is outside; and the way down to `w/x/y` is moved to the top and outside,
- * so that `..` of who stands in it is somebody else's. */
+/* d is by turns a directory and a link to what is outside, x a file and a link to one outside; and the way down to
+ * `w/x/y` is moved to the top and outside, so that `..` of who stands in it is somebody else's. */
 static void *swap(void *arg) {
     int in = openat(tree_fd(), arg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(in >= 0);
     while (!atomic_load(&stop)) {
         renameat(in, "d", in, "aside");
         renameat(in, "link", in, "d");
+        renameat(in, "x", in, "x_aside");
+        renameat(in, "x_link", in, "x");
         renameat(in, "w/x/y", tree_fd(), "outside_y");
         renameat(in, "w/x", tree_fd(), "outside_x");
+        renameat(in, "x", in, "x_link");
+        renameat(in, "x_aside", in, "x");
         renameat(in, "d", in, "link");
         renameat(in, "aside", in, "d");
         renameat(tree_fd(), "outside_x", in, "w/x");
@@ -234,6 +238,10 @@ static void prepare(const char *top) {
     }
     snprintf(p, sizeof p, "%s/link", top);
     tree_link(p, "../out");
+    snprintf(p, sizeof p, "%s/x", top);
+    tree_file(p, "inside");
+    snprintf(p, sizeof p, "%s/x_link", top);
+    tree_link(p, "../out/secret");
     snprintf(p, sizeof p, "%s/w/x/y/back", top);
     tree_link(p, "../../../d");
 }
@@ -259,6 +267,8 @@ static void race(int dir, const char *top, bool writes) {
         must_be_inside(dir, "d/f", &reached);
         must_be_inside(dir, "d/secret", &reached);
         must_be_inside(dir, "link/secret", &reached);
+        for (int i = 0; i < 10; i++)
+            must_be_inside(dir, "x", &reached);
         must_be_inside(dir, "w/x/y/../../../d/f", &reached);
         must_be_inside(dir, "w/x/y/../../../out/secret", &reached);
         must_be_inside(dir, "w/x/y/back/f", &reached);
@@ -267,6 +277,8 @@ static void race(int dir, const char *top, bool writes) {
         if (writes) {
             put(dir, "d/new", "x");
             append(dir, "d/f", "y");
+            append(dir, "x", "y");
+            OP(set_times_at, dir, "x", 0, 0, 0, WORLD_MTIM);
             OP(make_dir, dir, "d/dir", 0, 0777);
             OP(rename, dir, "d/new", dir, "w/x/y/../../../d/newer", 0);
             OP(link, dir, "d/f", dir, "d/twin", 0);
@@ -292,6 +304,8 @@ static void race(int dir, const char *top, bool writes) {
     must(fstatat(tree_fd(), "out/f", &st, 0) == 0);
     assert_true(st.st_mtim.tv_sec > 0);
     assert_int_equal(st.st_nlink, 1);
+    must(fstatat(tree_fd(), "out/secret", &st, 0) == 0);
+    assert_true(st.st_mtim.tv_sec > 0);
     int out = openat(tree_fd(), "out", O_RDONLY | O_DIRECTORY);
     int plain = out;
     struct world_stat ws;
