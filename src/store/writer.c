@@ -10,15 +10,47 @@
 #define DEFAULT_FLUSH_NS      1000000000ull
 /* What a run that has reached its max_bytes may still take, for its END. */
 #define END_RESERVE (16ull << 10)
+/* What a block of the tail has of the disk at first; a power of two below its size. */
+#define FIRST_ROOM (32u << 10)
 /* Retention drops whole segments: the bound is met to about one part in so many. */
 enum { SEGMENTS_KEPT = 8 };
 
 /* ---- the open block ---- */
 
+/* Room on the disk for bytes of the tail: a store to the map can then not fail. */
+static int allocate(struct store_writer *w, uint64_t offset, uint64_t size) {
+    struct world *world = w->store->world;
+    int rc = world->ops->allocate(world, w->tail, offset, size);
+    if (rc == -EOPNOTSUPP) {
+        struct iovec zeros = {mem_zalloc(size), size};
+        void *p = zeros.iov_base;
+        rc = store_write_at(w->store, w->tail, &zeros, 1, offset);
+        mem_free(p);
+    }
+    return rc;
+}
+
+/* Up to where there is room. The checksum looks at the word behind the last byte. */
+static void set_end(struct store_writer *w) {
+    uint32_t n = w->allocated[w->seq % TAIL_NBLOCKS];
+    w->end = w->data + (n == 0 || n == TAIL_BLOCK_SIZE ? n : n - 8);
+}
+
+/* Twice the room for the open block. */
+static enum status grow(struct store_writer *w, struct err *e) {
+    uint32_t *n = &w->allocated[w->seq % TAIL_NBLOCKS], more = *n ? *n : FIRST_ROOM;
+    int rc = allocate(w, tail_data_offset(w->seq) + *n, more);
+    if (rc < 0)
+        return store_fail(w->store, e, rc, "make room in", "/runs/%s/tail", w->id);
+    *n += more;
+    set_end(w);
+    return ST_OK;
+}
+
 static void open_block(struct store_writer *w) {
     tail_block_open(w->map, w->seq, w->next, w->last_time_ns);
     w->data = w->at = w->map + tail_data_offset(w->seq);
-    w->end = w->data + TAIL_BLOCK_SIZE;
+    set_end(w);
     w->commit = (_Atomic uint64_t *)&tail_block_at(w->map, w->seq)->commit;
     w->crc = tail_seed(w->seq, w->next, w->last_time_ns);
     w->deadline_ns = 0;
@@ -67,6 +99,18 @@ static enum status next_block(struct store_writer *w, struct err *e) {
     }
     open_block(w);
     return ST_OK;
+}
+
+/* Makes the open block one in which a record of at most `most` bytes has room: grows it, or opens the next. */
+static enum status make_room(struct store_writer *w, uint64_t most, uint64_t time_ns, struct err *e) {
+    enum status st = ST_OK;
+    if (time_ns >= w->deadline_ns || most > (uint64_t)(w->data + TAIL_BLOCK_SIZE - w->at)) {
+        st = next_block(w, e);
+        w->deadline_ns = time_ns + w->options.flush_ns;
+    }
+    while (st == ST_OK && most > (size_t)(w->end - w->at))
+        st = grow(w, e);
+    return st;
 }
 
 /* Lets the worker write a record that goes past the tail. It is in its segment when this returns; and the block opened
@@ -152,10 +196,9 @@ enum status store_append(struct store_writer *w, struct journal_record *r, struc
     if (UNLIKELY(most > TAIL_BLOCK_SIZE))
         return append_straight(w, r, false, e);
     if (UNLIKELY(most > (size_t)(w->end - w->at) || r->time_ns >= w->deadline_ns)) {
-        enum status st = next_block(w, e);
+        enum status st = make_room(w, most, r->time_ns, e);
         if (st != ST_OK)
             return st;
-        w->deadline_ns = r->time_ns + w->options.flush_ns;
     }
     commit(w, journal_encode(w->encoder, w->at, r));
     r->number = w->next++;
@@ -187,7 +230,7 @@ enum status store_snapshot(struct store_writer *w, struct journal_record *snapsh
 
 /* ---- beginning and end ---- */
 
-/* Makes the tail, all of it allocated: a store to the map can then not fail. */
+/* Makes the tail. A run that writes little takes little of the disk. */
 static int make_tail(struct store_writer *w) {
     struct world *world = w->store->world;
     void *map;
@@ -198,18 +241,15 @@ static int make_tail(struct store_writer *w) {
         return w->tail;
     int rc = world->ops->lock(world, w->tail, true);
     if (rc == 0)
-        rc = world->ops->allocate(world, w->tail, 0, TAIL_SIZE);
-    if (rc == -EOPNOTSUPP) {
-        struct iovec zeros = {mem_zalloc(TAIL_SIZE), TAIL_SIZE};
-        void *p = zeros.iov_base;
-        rc = store_write_at(w->store, w->tail, &zeros, 1, 0);
-        mem_free(p);
-    }
+        rc = world->ops->set_size(world, w->tail, TAIL_SIZE);
+    if (rc == 0)
+        rc = allocate(w, 0, TAIL_PAGE + FIRST_ROOM);
     if (rc == 0)
         rc = world->ops->map(world, w->tail, TAIL_SIZE, true, &map);
     if (rc < 0)
         return rc;
     w->map = map;
+    w->allocated[0] = FIRST_ROOM;
     tail_format(w->map, &w->run, w->options.sync);
     return 0;
 }

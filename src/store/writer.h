@@ -58,10 +58,11 @@ struct store_writer {
     _Atomic uint64_t *commit;
     uint32_t crc; /* running, over whole words */
     bool sync_each;
-    uint64_t deadline_ns; /* a record from then on goes to a new block */
-    uint64_t next;        /* its number */
-    uint64_t seq;         /* of the open block */
-    uint64_t before;      /* bytes of all blocks before it */
+    uint64_t deadline_ns;             /* a record from then on goes to a new block */
+    uint64_t next;                    /* its number */
+    uint64_t seq;                     /* of the open block */
+    uint64_t before;                  /* bytes of all blocks before it */
+    uint32_t allocated[TAIL_NBLOCKS]; /* bytes of a block that the disk has room for */
     uint64_t last_time_ns;
     uint64_t snapshot_time_ns; /* the run's start or the last snapshot */
     bool ended;
