@@ -424,34 +424,41 @@ static struct wasm_module *make_module(const struct abi_call *const *calls, uint
 
 /* ---- a guest that is nothing but its calls ---- */
 
+/* Made once; every input begins with the edge as it was then. */
 struct machine {
-    struct wasm_store *store;
-    struct wasm_instance *instance;
     struct wasm_exec *exec;
-    struct edge *edge;
+    struct edge *edge, fresh;
 };
 
-static void machine_init(struct machine *m, const struct wasm_module *module, const struct edge_options *o,
-                         struct span image) {
+static void machine_init(struct machine *m, const struct wasm_module *module, const struct edge_options *o) {
     struct wasm_config c = wasm_config_default();
     struct wasm_extern imports[MAX_IMPORTS];
+    struct wasm_instance *instance;
     c.max_memory_bytes = 2 * WASM_PAGE_SIZE; /* the second one is never there: a guard */
     c.max_stack_slots = c.max_frames = 16;
-    m->store = wasm_store_new(&c);
+    struct wasm_store *store = wasm_store_new(&c);
     m->edge = edge_new(o);
-    must(edge_link(m->edge, module, m->store, imports, NULL) == ST_OK);
-    must(wasm_instance_new(m->store, module, imports, wasm_module_nimports(module), &m->instance, NULL) == ST_OK);
-    m->exec = wasm_exec_new(m->store);
-    edge_attach(m->edge, m->instance);
-    uint8_t *memory = wasm_memory_data(wasm_instance_memory(m->instance));
-    memcpy(memory, image.data, image.size);
-    memcpy(memory + WASM_PAGE_SIZE - image.size, image.data, image.size);
+    must(edge_link(m->edge, module, store, imports, NULL) == ST_OK);
+    must(wasm_instance_new(store, module, imports, wasm_module_nimports(module), &instance, NULL) == ST_OK);
+    m->exec = wasm_exec_new(store);
+    edge_attach(m->edge, instance);
+    m->fresh = *m->edge;
 }
 
-static void machine_deinit(struct machine *m) {
-    wasm_exec_free(m->exec);
-    wasm_store_free(m->store);
-    edge_free(m->edge);
+static uint8_t *memory_of(const struct machine *m) {
+    return wasm_memory_data(m->edge->memory);
+}
+
+static void machine_begin(struct machine *m, struct wasi *wasi, struct span image) {
+    m->fresh.scratch = m->edge->scratch;
+    m->fresh.scratch_cap = m->edge->scratch_cap;
+    *m->edge = m->fresh;
+    for (uint32_t i = 0; i < m->edge->nbindings; i++)
+        m->edge->bindings[i].ctx = wasi;
+    uint8_t *memory = memory_of(m);
+    memset(memory, 0, WASM_PAGE_SIZE);
+    memcpy(memory, image.data, image.size);
+    memcpy(memory + WASM_PAGE_SIZE - image.size, image.data, image.size);
 }
 
 struct call {
@@ -531,61 +538,70 @@ static void show_all(const struct tape *tape) {
         }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const struct abi_call *imports[MAX_IMPORTS];
-    static struct wasm_module *module;
-    static uint32_t nimports;
-    if (!module) {
-        nimports = list_imports(imports);
-        module = make_module(imports, nimports);
-    }
-    struct span image = SPAN(data, size);
-    struct call calls[MAX_CALLS] = {0};
-    uint32_t n = parse(&image, imports, nimports, calls);
-    if (n == 0)
-        return 0;
-
-    struct dream dream = {{&dream_ops}, {size}, 1, 0};
-    for (size_t i = 0; i < size; i++)
-        dream.random.state = dream.random.state * 31 + data[i];
-    struct tape tape = {0};
-    struct machine m;
-    uint64_t live[MAX_CALLS] = {0}, again[MAX_CALLS] = {0};
-    static uint8_t memory[WASM_PAGE_SIZE];
-    struct edge_library libraries[WASI_NLIBRARIES];
+/* A program with something of each kind to work on. */
+static struct wasi *make_wasi(struct dream *dream) {
     static const char *const args[] = {"program", "argument", ""};
-    struct wasi *wasi = wasi_new(&dream.world, 12);
+    struct wasi *wasi = wasi_new(&dream->world, 12);
     wasi_set_args(wasi, 3, args);
     wasi_add_env(wasi, "NAME=value");
-    wasi_set_stopping(wasi, stopping, &dream);
+    wasi_set_stopping(wasi, stopping, dream);
     (void)!wasi_add_dir_handle(wasi, 9, "--dir /a:/a", "/a", true, NULL);
     (void)!wasi_add_dir_handle(wasi, 15, "--dir /b:/b", "/b", false, NULL);
     (void)!wasi_add_socket(wasi, 12, true, NULL);
     (void)!wasi_add_socket(wasi, 18, false, NULL);
     (void)!wasi_add_socket(wasi, 13, false, NULL);
     (void)!wasi_add_net(wasi, NULL);
-    wasi_libraries(wasi, libraries);
+    return wasi;
+}
 
-    machine_init(&m, module,
-                 &(struct edge_options){
-                     .mode = EDGE_RECORD,
-                     .libraries = libraries,
-                     .nlibraries = WASI_NLIBRARIES,
-                     .world = &dream.world,
-                     .sink = tape_sink(&tape),
-                 },
-                 image);
-    uint32_t made = play(&m, edge_record, calls, n, live);
-    memcpy(memory, wasm_memory_data(m.edge->memory), sizeof memory);
-    machine_deinit(&m);
+static const struct abi_call *imports[MAX_IMPORTS];
+static uint32_t nimports;
+static struct machine recorder, replayer;
+static struct tape tape;
+static struct dream dream = {.world = {&dream_ops}};
+
+static void make_machines(void) {
+    nimports = list_imports(imports);
+    const struct wasm_module *module = make_module(imports, nimports);
+    struct wasi *wasi = make_wasi(&dream);
+    static struct edge_library libraries[WASI_NLIBRARIES];
+    wasi_libraries(wasi, libraries);
+    const struct edge_options record = {
+        .mode = EDGE_RECORD,
+        .libraries = libraries,
+        .nlibraries = WASI_NLIBRARIES,
+        .world = &dream.world,
+        .sink = tape_sink(&tape),
+    };
+    machine_init(&recorder, module, &record);
+    wasi_free(wasi); /* each input has its own */
+    machine_init(&replayer, module, &(struct edge_options){.mode = EDGE_REPLAY, .source = tape_source(&tape, 0)});
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct span image = SPAN(data, size);
+    struct call calls[MAX_CALLS] = {0};
+    uint64_t live[MAX_CALLS] = {0}, again[MAX_CALLS] = {0};
+    if (!recorder.edge)
+        make_machines();
+    uint32_t n = parse(&image, imports, nimports, calls);
+    if (n == 0)
+        return 0;
+    dream = (struct dream){{&dream_ops}, {size}, 1, 0};
+    for (size_t i = 0; i < size; i++)
+        dream.random.state = dream.random.state * 31 + data[i];
+    tape = (struct tape){0};
+
+    struct wasi *wasi = make_wasi(&dream);
+    machine_begin(&recorder, wasi, image);
+    uint32_t made = play(&recorder, edge_record, calls, n, live);
     wasi_free(wasi);
     show_all(&tape);
 
-    machine_init(&m, module, &(struct edge_options){.mode = EDGE_REPLAY, .source = tape_source(&tape, 0)}, image);
-    must(play(&m, edge_replay, calls, n, again) == made);
+    machine_begin(&replayer, NULL, image);
+    must(play(&replayer, edge_replay, calls, n, again) == made);
     must(memcmp(live, again, sizeof live) == 0);
-    must(memcmp(memory, wasm_memory_data(m.edge->memory), sizeof memory) == 0);
-    machine_deinit(&m);
+    must(memcmp(memory_of(&recorder), memory_of(&replayer), WASM_PAGE_SIZE) == 0);
     tape_deinit(&tape);
     return 0;
 }
