@@ -11,8 +11,8 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
-import tempfile
 import threading
 
 from box import Box, check, guest, main
@@ -141,6 +141,28 @@ except urllib.error.URLError as e:
     print(e.reason)
 """
 
+HTTPS_CLIENT = """
+import asyncio, http.client, ssl, sys, urllib.request
+port = int(sys.argv[1])
+connection = http.client.HTTPSConnection('127.0.0.1', port)
+connection.request('GET', '/text')
+answer = connection.getresponse()
+print(answer.status, answer.read())
+print(len(urllib.request.urlopen('https://127.0.0.1:%d/large' % port).read()))
+
+async def main():
+    reader, writer = await asyncio.open_connection('127.0.0.1', port, ssl=True)
+    writer.write(b'GET /text HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    head = await reader.readuntil(b'\\r\\n\\r\\n')
+    print(head.split(b'\\r\\n')[0], await reader.readexactly(10))
+    writer.close()
+
+asyncio.run(main())
+with open('/net/tls/127.0.0.1:%d' % port, 'r+b', buffering=0) as f:
+    f.write(b'GET /text HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    print(f.read(15))
+"""
+
 SOCKETS = """
 import select, socket, socketserver, sys, time
 began = time.monotonic()
@@ -220,8 +242,8 @@ class Python(Box):
                  "--dir", SDK + ":/sdk:ro", "--dir", ".:/work:ro"] +
                 (["--dir", library + ":/usr:ro"] if "3.11" in self.module else []))
 
-    def live(self, script, *args, policy=POLICY):
-        options = self.prepared(script, policy)
+    def live(self, script, *args, options=(), policy=POLICY):
+        options = [*self.prepared(script, policy), *options]
         return self.aeon("run", "-q", *options, guest(self.module), "/work/script.py", *args, expect=0)
 
     def begun(self, script, *args, options=(), policy=POLICY):
@@ -403,6 +425,34 @@ def http_client(box):
     return box.replayed(live.out)
 
 
+def https_client(box):
+    """The host speaks TLS: the program's plain text is what is in the journal."""
+    if not shutil.which("openssl"):
+        return "skipped: no openssl to make a certificate with"
+    cert, key = (os.path.join(box.work, name) for name in ("cert.pem", "key.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *_: None  # clients that go away
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        live = box.live(HTTPS_CLIENT, str(server.server_port), options=["--ca", "cert.pem"])
+        check(live.out.decode().split("\n") == [
+            r"200 b'some text\n'", str(len(Handler.bodies["/large"])), r"b'HTTP/1.1 200 OK' b'some text\n'",
+            "b'HTTP/1.1 200 OK'", ""], f"it said: {live}")
+        remark = box.replayed(live.out)
+        trace = box.aeon("trace", box.last_id(), expect=0)
+        check(b"GET /text HTTP/1.1" in trace.out, "the plain text is not in the journal")
+        bad = box.aeon("run", "-q", *box.prepared(HTTPS_CLIENT), guest(box.module), "/work/script.py",
+                       str(server.server_port))
+        check(bad.status == 1 and b"SSLError" in bad.err, f"an unknown authority was believed: {bad}")
+        server.shutdown()
+    return remark
+
+
 def http_server(box):
     """CPython's http.server on a listener given as descriptor 3, and curl."""
     with open(os.path.join(EXAMPLES, "http_server.py"), encoding="utf-8") as f:
@@ -482,7 +532,8 @@ for tag, module in (("python311", "python-3.11.wasm"), ("python312", "python.was
     CASES[tag + "-inside"] = case(module)(inside(INSIDE, INSIDE_SAYS))
     CASES[tag + "-sockets"] = case(module)(inside(SOCKETS, SOCKETS_SAY))
 for name, function in (("asyncio-server", asyncio_server), ("asyncio-client", asyncio_client),
-                       ("http-client", http_client), ("http-server", http_server), ("echo", echo_example)):
+                       ("http-client", http_client), ("https-client", https_client),
+                       ("http-server", http_server), ("echo", echo_example)):
     CASES["python311-" + name] = case("python-3.11.wasm")(function)
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def install(unix_events):
         def _make_ssl_transport(self, rawsock, protocol, sslcontext, waiter=None, *, server_side=False,
                                 server_hostname=None, extra=None, server=None, **_):
             """TLS is done outside; here it stays the transport of an ordinary socket."""
-            from . import tls
+            import ssl as tls
             tls.start(rawsock, server_hostname, server_side)
             return self._make_socket_transport(rawsock, protocol, waiter, extra=extra, server=server)
 

@@ -4,8 +4,8 @@ text. What a context says about versions, ciphers and certificates is for the ho
 import os
 import socket as _socket
 
-from . import files
-from .waiting import WRITE, wait_for
+from aeon_net import files
+from aeon_net.waiting import WRITE, wait_for
 
 CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED = 0, 1, 2
 PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER = 2, 16, 17
