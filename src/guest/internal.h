@@ -28,6 +28,7 @@ struct step {
     uint8_t slot;  /* its first Wasm parameter */
     uint8_t count; /* arrays: the Wasm parameter with the number of elements */
     uint8_t bytes;
+    bool after; /* something is put into guest memory after the implementation has come back */
 };
 
 /* One import of one module: what its host function is given as env. */

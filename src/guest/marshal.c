@@ -9,8 +9,8 @@ enum { MAX_SCANNED_IOVS = 1 << 16 }; /* more are left out, empty or not */
 /* Of buffers and arrays in one call; iovs have a bound of their own. */
 #define MAX_BYTES (JOURNAL_RECORD_MAX - ABI_MAX_TRANSFER - (1u << 20))
 
-/* Whether something is put into guest memory after the implementation has come back. */
-static bool is_value(uint8_t shape) {
+/* See step.after. */
+static bool is_put_after(uint8_t shape) {
     return shape == ABI_OUT_VALUE_SHAPE || shape == ABI_RECORD_OUT_SHAPE || shape == ABI_STRINGS_SHAPE ||
            shape == ABI_SIZED_OUT_SHAPE || shape == ABI_LIST_OUT_SHAPE;
 }
@@ -51,7 +51,8 @@ void marshal_compile(struct binding *b) {
         vals += s->way == ABI_WAY_NUMBER_OUT;
         blobs += s->way == ABI_WAY_IN || s->way == ABI_WAY_OUT;
         b->has_inputs |= s->way == ABI_WAY_IN;
-        b->has_values |= is_value(s->shape);
+        s->after = is_put_after(s->shape);
+        b->has_values |= s->after;
         b->has_outputs |= s->way == ABI_WAY_OUT || s->way == ABI_WAY_NUMBER_OUT;
         slot += abi_shape_nwasm(k->shape);
     }
@@ -431,7 +432,7 @@ bool marshal_close(struct binding *b, struct passage *p, const uint64_t *slots) 
     for (uint32_t i = 0; i < b->nsteps; i++) {
         const struct step *s = &b->steps[i];
         const union abi_arg *a = &p->args[i];
-        if (!is_value(s->shape))
+        if (!s->after)
             continue;
         struct span bytes = s->shape == ABI_RECORD_OUT_SHAPE  ? SPAN(a->ptr, s->bytes)
                             : s->shape == ABI_SIZED_OUT_SHAPE ? SPAN(a->mem.data, a->mem.size)
