@@ -347,7 +347,7 @@ static void refusals(void **state) {
     assert_int_equal(files_open_overlay(files, box_path("low"), box_path("low"), NULL, &fd, &e), ST_INVALID);
     assert_non_null(strstr(e.text, "one directory"));
     /* Between two trees nothing is renamed or linked. */
-    int other = box_overlay("low", "up3", 0, 0);
+    int other = box_overlay("low", "new/dirs/up3/", 0, 0);
     assert_int_equal(OP(rename, o, "f", other, "x", 0), -EXDEV);
     assert_int_equal(OP(link, o, "f", other, "x", 0), -EXDEV);
     assert_int_equal(OP(rename, o, "f", tree_fd(), "x", 0), -EXDEV);

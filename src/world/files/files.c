@@ -107,6 +107,19 @@ enum status files_open_dir(struct world *w, const char *path, const struct files
     return give(root, path, out, e);
 }
 
+/* Makes a directory, and those that lead to it. */
+static int make_dirs(struct world *w, const char *path) {
+    char *part = mem_strdup(path);
+    for (char *at = part[0] ? strchr(part + 1, '/') : NULL; at; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        BELOW(w, make_dir, WORLD_CWD, part, 0, 0777); /* whether it worked, the last one says */
+        *at = '/';
+    }
+    int r = BELOW(w, make_dir, WORLD_CWD, part, 0, 0777);
+    mem_free(part);
+    return r == -EEXIST ? 0 : r;
+}
+
 enum status files_open_overlay(struct world *w, const char *lower, const char *upper, const struct files_quota *quota,
                                int *out, struct err *e) {
     int below = open_root(w, lower);
@@ -115,8 +128,8 @@ enum status files_open_overlay(struct world *w, const char *lower, const char *u
         s = failed(e, "cannot open the directory", lower, below);
     if (s)
         return s;
-    int r = BELOW(w, make_dir, WORLD_CWD, upper, 0, 0777);
-    int at = r < 0 && r != -EEXIST ? r : open_root(w, upper);
+    int r = make_dirs(w, upper);
+    int at = r < 0 ? r : open_root(w, upper);
     if (at < 0) {
         files_close(w, below);
         return failed(e, "cannot keep changes in the directory", upper, at);

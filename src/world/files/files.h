@@ -6,13 +6,13 @@
  * meanwhile. WORLD_BENEATH holds always here, as in a plain directory: what leads above the handle, and a link to an
  * absolute path, is -EPERM. Renaming and linking from one such tree into another is -EXDEV.
  *
- *   overlay   `lower`, a directory or an archive, is only read; changes go to `upper` (made when it does not exist). A
- *             file is copied up, with its mode and times, when it is opened for writing, renamed, linked or dated;
- *             handles that read it read the copy from then on. Directories of `lower` cannot be renamed (-EXDEV, upon
- *             which mv copies). A whiteout, a file .wh.NAME in `upper`, hides NAME of `lower`, also beneath a NAME of
- *             `upper`: what is removed, and what a new directory must not merge with. `upper` is thus a layer as
- *             container images have it. Names that begin with .wh. are not there, and cannot be made (-EINVAL). Two
- *             names of one file in `lower` stay one file while neither is changed.
+ *   overlay   `lower`, a directory or an archive, is only read; changes go to `upper` (made, with what leads to it,
+ *             when it does not exist). A file is copied up, with its mode and times, when it is opened for writing,
+ *             renamed, linked or dated; handles that read it read the copy from then on. Directories of `lower` cannot
+ *             be renamed (-EXDEV, upon which mv copies). A whiteout, a file .wh.NAME in `upper`, hides NAME of `lower`,
+ *             also beneath a NAME of `upper`: what is removed, and what a new directory must not merge with. `upper` is
+ *             thus a layer as container images have it. Names that begin with .wh. are not there, and cannot be made
+ *             (-EINVAL). Two names of one file in `lower` stay one file while neither is changed.
  *   archive   a tar file (v7, ustar, pax, GNU long names), uncompressed, read-only (-EROFS). Of several entries with
  *             one name the last counts; devices and FIFOs are left out. Names that are absolute or contain `..`,
  *             sparse files, and whatever is damaged or cut off are errors that name the offset.
