@@ -33,7 +33,7 @@ int64_t wasi_wait_for(struct wasi *w, const struct desc *d, uint32_t want) {
 
 /* ---- poll_oneoff ---- */
 
-enum { SUBSCRIPTIONS_MAX = 1 << 16, SUBSCRIPTIONS_INLINE = 16 };
+enum { SUBSCRIPTIONS_MAX = 1 << 16, SUBSCRIPTIONS_INLINE = 16, COUNTED_POLLS = 16 };
 
 /* A subscription of either layout, and what came of it. */
 struct subscription {
@@ -115,6 +115,9 @@ static int64_t wait_and_gather(struct wasi *w, const struct subscription *subs, 
                                                         : UINT64_MAX;
         deadline = d < deadline ? d : deadline;
     }
+    /* Counting bytes is a system call for each that is ready: who waits for many wants to know which, not how much. */
+    for (int i = 0; i < npolls && npolls > COUNTED_POLLS; i++)
+        polls[i].want |= WORLD_UNCOUNTED;
     int64_t r = wasi_wait(w, polls, npolls, deadline);
     if (r < 0)
         return r;

@@ -202,9 +202,10 @@ static void look(struct world_wait *w) {
 }
 
 static bool take_wake(struct fiber *f) {
+    struct fibers *s = f->s;
     bool woken = f->woken;
     f->woken = false;
-    return woken || atomic_load(&f->s->wake_all);
+    return (alone(s) ? atomic_exchange(&s->wake_all, false) : atomic_load(&s->wake_all)) || woken;
 }
 
 static int fiber_wait(struct world *w, struct world_poll *polls, int n, uint64_t deadline_ns) {
@@ -212,6 +213,8 @@ static int fiber_wait(struct world *w, struct world_poll *polls, int n, uint64_t
     struct fiber *f = s->current;
     if (!f)
         return BELOW(w, wait, polls, n, deadline_ns);
+    if (alone(s)) /* a wake that was for it was also the world's below, and ends this */
+        return BELOW(w, wait, polls, n, take_wake(f) ? 0 : deadline_ns);
     for (;;) {
         int held = BELOW(w, wait, polls, n, 0);
         if (held != 0 || take_wake(f) || deadline_ns == 0 ||
@@ -219,8 +222,6 @@ static int fiber_wait(struct world *w, struct world_poll *polls, int n, uint64_t
             fibers_yield(s);
             return held;
         }
-        if (alone(s))
-            return BELOW(w, wait, polls, n, deadline_ns);
         f->wait = (struct world_wait){.polls = polls, .n = n, .deadline_ns = deadline_ns, .look = look};
         f->waiting = true;
         BELOW(w, wait_begin, &f->wait);
