@@ -1,0 +1,3 @@
+module aeon/sdk/go
+
+go 1.23
