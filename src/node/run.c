@@ -280,17 +280,21 @@ static void report_limits(struct running *g) {
     sandbox_report(&g->sandbox);
 }
 
+static void close_record(void *arg) {
+    struct running *g = arg;
+    enum status closed = store_run_close(g->writer, &g->result->err);
+    (void)closed; /* the err has it */
+}
+
 /* What a guest had open is closed at once, so that those who talk to it see its end. */
 static void end_guest(struct running *g) {
     struct node_result *out = g->result;
     report_limits(g);
     wasi_refusals(g->sandbox.wasi, out->outcome != GUEST_EXITED || out->value, refused, g);
     sandbox_close(&g->sandbox);
-    if (g->writer) {
-        enum status closed = store_run_close(g->writer, &out->err);
-        (void)closed; /* out->err has it */
-        g->writer = NULL;
-    }
+    if (g->writer)
+        fibers_elsewhere(g->group->fibers, close_record, g);
+    g->writer = NULL;
 }
 
 static void live(void *arg) {

@@ -369,13 +369,17 @@ static void sync_on_thread(void *arg) {
     j->result = j->below->ops->sync(j->below, j->fd, j->data_only);
 }
 
+void fibers_elsewhere(struct fibers *s, void (*fn)(void *), void *arg) {
+    if (others_could_run(s))
+        on_thread(s, fn, arg);
+    else
+        fn(arg);
+}
+
 static int fiber_sync(struct world *w, int fd, bool data_only) {
     struct fibers *s = fibers_of(w);
     struct sync_job j = {s->layer.below, fd, data_only, 0};
-    if (others_could_run(s))
-        on_thread(s, sync_on_thread, &j);
-    else
-        sync_on_thread(&j);
+    fibers_elsewhere(s, sync_on_thread, &j);
     return j.result;
 }
 

@@ -28,6 +28,10 @@ uint32_t fibers_turn(struct fibers *s, uint64_t deadline_ns);
  * called every few microseconds. */
 void fibers_yield(struct fibers *s);
 
+/* From within a fiber: runs fn(arg), which may wait for a disk, while others run: on a thread of the world's if there are
+ * others, here if not. It must not touch this layer. */
+void fibers_elsewhere(struct fibers *s, void (*fn)(void *arg), void *arg);
+
 /* Waits of all fibers end, as by a world's wake. Any thread, signal handlers too. */
 void fibers_wake_all(struct fibers *s);
 /* The wait of this fiber ends, or its next one does; a look-up answers -EINTR. The scheduler's thread. */
