@@ -113,6 +113,31 @@ int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out) {
     return 0;
 }
 
+int64_t wasi_desc_share(struct wasi *w, uint32_t fd, struct desc **out) {
+    if (w->nopen >= w->max_fds)
+        return -EMFILE;
+    struct desc *d = take_slot(w), *like = &w->fds[fd];
+    if (!like->sharers) {
+        like->sharers = mem_alloc(sizeof *like->sharers);
+        *like->sharers = 1;
+    }
+    ++*like->sharers;
+    *d = (struct desc){
+        .open = true,
+        .waits = like->waits,
+        .borrowed = like->borrowed,
+        .filetype = like->filetype,
+        .handle = like->handle,
+        .sharers = like->sharers,
+        .id = ++w->nsockets,
+        .applicable = like->applicable,
+        .base = like->base,
+        .inheriting = like->inheriting,
+    };
+    *out = d;
+    return 0;
+}
+
 int64_t wasi_desc_new_bare(struct wasi *w, uint8_t filetype, struct desc **out) {
     if (w->nopen >= w->max_fds)
         return -EMFILE;
@@ -127,7 +152,10 @@ uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d) {
 }
 
 int64_t wasi_desc_close(struct wasi *w, struct desc *d) {
-    int64_t r = d->borrowed ? 0 : OP(w, close, d->handle);
+    const bool last = !d->sharers || --*d->sharers == 0;
+    int64_t r = d->borrowed || !last ? 0 : OP(w, close, d->handle);
+    if (last)
+        mem_free(d->sharers);
     wasi_listing_free(d);
     wasi_net_free(d);
     mem_free(d->path);

@@ -35,6 +35,7 @@ struct desc {
     bool sync_after, sync_data_after; /* flags that the world could not set on an open file */
     bool connecting;                  /* sockets: connect has been called and not yet come to an end */
     int handle;                       /* -1: none, everything is in `net` */
+    uint32_t *sharers;                /* how many descriptors have the handle; NULL: this one */
     uint64_t id;                      /* sockets: by which the program can name it; never given twice */
     uint64_t applicable;              /* rights that make sense for what is open */
     uint64_t base, inheriting;
@@ -94,6 +95,8 @@ struct desc *wasi_desc(struct wasi *w, uint32_t fd, uint64_t rights, int64_t *e)
 /* A new descriptor for `handle`, with no rights yet. It has the handle from now on; on failure it is closed.
  * -EMFILE, or what the world said. */
 int64_t wasi_desc_new(struct wasi *w, int handle, struct desc **out);
+/* Another one for the handle of socket `fd`, with the same rights. -EMFILE. */
+int64_t wasi_desc_share(struct wasi *w, uint32_t fd, struct desc **out);
 /* One without a handle. -EMFILE. */
 int64_t wasi_desc_new_bare(struct wasi *w, uint8_t filetype, struct desc **out);
 uint32_t wasi_desc_number(const struct wasi *w, const struct desc *d);

@@ -194,18 +194,13 @@ int64_t net_open_accept(struct wasi *w, const struct net_name *name, const struc
 }
 
 int64_t net_open_fd(struct wasi *w, const struct net_name *name, const struct abi_path_open *a, struct desc **out) {
-    const struct desc like = w->fds[name->who];
-    int64_t r = OP(w, dup, like.handle);
     struct desc *d;
-    if (r >= 0)
-        r = wasi_desc_new(w, (int)r, &d);
+    int64_t r = wasi_desc_share(w, name->who, &d);
     if (r < 0)
         return r;
-    d->base = like.base;
-    d->inheriting = like.inheriting;
     d->flags = (uint16_t)a->fdflags;
-    if (like.net)
-        d->net = net_file_alloc(like.net->kind);
+    if (w->fds[name->who].net)
+        d->net = net_file_alloc(w->fds[name->who].net->kind);
     *out = d;
     return 0;
 }

@@ -424,6 +424,10 @@ static void test_streams(void **state) {
     write_all(again, "and more");
     expect_read(client, "and more");
 
+    uint32_t third = opened(print("fd/%u", again));
+    assert_int_equal(box_close(again), 0);
+    again = third;
+
     done(print("tcp/shutdown/%u/wr", client));
     assert_int_equal(box_write(client, "x", NULL), WASI_EPIPE);
     expect_read(again, "");
