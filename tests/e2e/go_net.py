@@ -39,6 +39,14 @@ def replayed(box, out, status=0):
     return f"{box.runs()[-1]['records']} records"
 
 
+def policy_run(box, module, *args, stdin=b"", options=(), status=0):
+    with open(os.path.join(box.work, "net.yaml"), "w", encoding="utf-8") as f:
+        f.write(POLICY)
+    live = box.aeon("run", "-q", "--policy", "net.yaml", *options, module, *args, stdin=stdin)
+    check(live.status == status, f"expected status {status}: {live}")
+    return live, replayed(box, live.out, status)
+
+
 class Running:
     """A guest in the background: ended by a signal when the case is over, unless it ended by itself."""
 
@@ -99,6 +107,16 @@ def package(box, module):
     live = box.aeon("run", "-q", module, "-test.v")
     check(live.status == 0 and live.out.endswith(b"\nPASS\n"), f"it failed: {live}")
     return replayed(box, live.out)
+
+
+@case("go_net_test.wasm")
+def silent(box, module):
+    """Dialling that comes to no end, until its time is over or it is cancelled."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        live, remark = policy_run(box, module, "-test.v", "-test.run", "TestSilent",
+                                  options=["--env", "SILENT=127.0.0.1:%d" % listener.getsockname()[1]])
+    check(b"\n--- PASS: TestSilent" in live.out, f"it failed: {live}")
+    return remark
 
 
 # ---- clients of this process ----
@@ -249,23 +267,15 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # a client that gives up
 
 
-def client_run(box, module, *args, stdin=b"", options=(), status=0):
-    with open(os.path.join(box.work, "net.yaml"), "w", encoding="utf-8") as f:
-        f.write(POLICY)
-    live = box.aeon("run", "-q", "--policy", "net.yaml", *options, module, *args, stdin=stdin)
-    check(live.status == status, f"expected status {status}: {live}")
-    return live, replayed(box, live.out, status)
-
-
 @case("go_http_client.wasm")
 def client(box, module):
     """GET and POST, and what is not there."""
     with Server(("127.0.0.1", 0), Handler) as http_server:
         large, none, post = (http_server.url(path) for path in ("/large", "/none", "/"))
-        live, _ = client_run(box, module, large, none)
+        live, _ = policy_run(box, module, large, none)
         check(live.out == b"%s: 200 OK, %d bytes\n" % (large.encode(), len(BODY)) + BODY +
               b"%s: 404 Not Found, 5 bytes\nnone\n" % none.encode(), f"it said: {live}")
-        live, remark = client_run(box, module, "-post", post, stdin=BODY)
+        live, remark = policy_run(box, module, "-post", post, stdin=BODY)
         check(live.out.endswith(b"\n" + summed(BODY)), f"it said: {live}")
     return remark
 
@@ -275,7 +285,7 @@ def client_many(box, module):
     """50 requests that are answered once all have come."""
     with Server(("127.0.0.1", 0), Handler) as http_server:
         meet = http_server.url("/meet")
-        live, remark = client_run(box, module, "-n", str(MANY), meet)
+        live, remark = policy_run(box, module, "-n", str(MANY), meet)
         check(live.out == b"%s: 200 OK, 4 bytes\nmet\n" % meet.encode() * MANY, f"it said: {live}")
     return remark
 
@@ -286,7 +296,7 @@ def client_fails(box, module):
     with Server(("127.0.0.1", 0), Handler) as http_server:
         urls = [http_server.url("/never"), f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/", "http://10.1.2.3/",
                 "http://name.example/"]
-        live, remark = client_run(box, module, "-timeout", "500ms", *urls, status=1)
+        live, remark = policy_run(box, module, "-timeout", "3s", *urls, status=1)
     errors = live.err.decode()
     for url, said in zip(urls, ("Timeout exceeded", "onnection refused", "ermission denied", "lookup name.example:")):
         check(any(url in line and said in line for line in errors.splitlines()), f"{url}: not {said!r} in {errors}")
@@ -308,14 +318,14 @@ def client_tls(box, module):
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with server:
         large = server.url("/large", "https")
-        live, remark = client_run(box, module, large, options=["--ca", cert])
+        live, remark = policy_run(box, module, large, options=["--ca", cert])
         check(live.out == b"%s: 200 OK, %d bytes\n" % (large.encode(), len(BODY)) + BODY, f"it said: {live}")
-        live, _ = client_run(box, module, large, status=1)
+        live, _ = policy_run(box, module, large, status=1)
         check(b"aborted" in live.err, f"it trusts whom it does not know: {live}")
     return remark
 
 
-CASES = {"package": package, "server": server, "published": published, "udp": udp, "client": client,
+CASES = {"package": package, "silent": silent, "server": server, "published": published, "udp": udp, "client": client,
          "client-many": client_many, "client-fails": client_fails, "client-tls": client_tls}
 
 if __name__ == "__main__":

@@ -261,6 +261,47 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
+func TestUnix(t *testing.T) {
+	path := fmt.Sprintf("/tmp/aeonnet-%d.sock", time.Now().UnixNano())
+	l, err := Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(path)
+	defer l.Close()
+	client, server := pair(t, l)
+	if l.Addr().String() != path || client.RemoteAddr().String() != path || l.Addr().Network() != "unix" {
+		t.Errorf("%v %v, dialled as %v", l.Addr().Network(), l.Addr(), client.RemoteAddr())
+	}
+	if _, err := client.Write([]byte("by path")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 7)
+	if _, err := io.ReadFull(server, got); err != nil || string(got) != "by path" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What is begun and does not come to an end: a handshake with a server, given by the environment, that says nothing.
+func TestSilent(t *testing.T) {
+	address := os.Getenv("SILENT")
+	if address == "" {
+		t.Skip("no SILENT=ADDRESS")
+	}
+	dial := func(ctx context.Context) error {
+		_, err := DialTLSContext(ctx, "tcp", address, "127.0.0.1")
+		return err
+	}
+	bounded, done := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer done()
+	timedOut(t, "dial", dial(bounded))
+	cancelled, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if err := dial(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
 // While some wait, all others go on.
 func TestMany(t *testing.T) {
 	const many = 60
