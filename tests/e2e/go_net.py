@@ -21,6 +21,7 @@ from box import Box, check, guest, main
 
 MANY = 50
 WAIT = 120
+LISTENING = r"aeon: listening on 127\.0\.0\.1:(\d+)"
 BODY = bytes(range(256)) * 12000 + b"end"
 
 POLICY = """
@@ -166,7 +167,7 @@ def try_server(port):
 def server(box, module):
     """The HTTP server on a listener that was given to it."""
     with Running(box, "--listen", "127.0.0.1:0", module) as running:
-        port = running.says(r"aeon: listening on 127\.0\.0\.1:(\d+)", "stderr")[1]
+        port = running.says(LISTENING, "stderr")[1]
         running.says(rf"serving on 127\.0\.0\.1:{port}$")
         try_server(port)
         remark = running.ended(128 + signal.SIGTERM, signal.SIGTERM)
@@ -174,17 +175,11 @@ def server(box, module):
         return remark
 
 
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 @case("go_http_server.wasm")
 def published(box, module):
     """The HTTP server on a port of its own network that is published."""
-    port = free_port(socket.SOCK_STREAM)
-    with Running(box, "--publish", f"127.0.0.1:{port}:8080", module) as running:
+    with Running(box, "--publish", "127.0.0.1:0:8080", module) as running:
+        port = int(running.says(LISTENING, "stderr")[1])
         running.says(r"serving on 0\.0\.0\.0:8080$")
         with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as s:
             s.sendall(b"GET / HTTP/1.1\r\nHost: go\r\nConnection: close\r\n\r\n")
@@ -197,9 +192,9 @@ def published(box, module):
 @case("go_udp_echo.wasm")
 def udp(box, module):
     """The UDP echo, published, with two clients that take turns."""
-    port, data = free_port(socket.SOCK_DGRAM), os.urandom(60000)
-    sizes = (1, 0, 1400, 60000)
-    with Running(box, "--publish", f"127.0.0.1:{port}:7/udp", module, "0.0.0.0:7", str(2 * len(sizes))) as running:
+    data, sizes = os.urandom(60000), (1, 0, 1400, 60000)
+    with Running(box, "--publish", "127.0.0.1:0:7/udp", module, "0.0.0.0:7", str(2 * len(sizes))) as running:
+        port = int(running.says(LISTENING, "stderr")[1])
         running.says(r"echoing on 0\.0\.0\.0:7$")
         clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
         try:
@@ -293,8 +288,9 @@ def client_many(box, module):
 @case("go_http_client.wasm")
 def client_fails(box, module):
     """No answer, nobody there, and what the policy denies: each an error that says so."""
-    with Server(("127.0.0.1", 0), Handler) as http_server:
-        urls = [http_server.url("/never"), f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/", "http://10.1.2.3/",
+    with Server(("127.0.0.1", 0), Handler) as http_server, socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and never listens
+        urls = [http_server.url("/never"), "http://127.0.0.1:%d/" % deaf.getsockname()[1], "http://10.1.2.3/",
                 "http://name.example/"]
         live, remark = policy_run(box, module, "-timeout", "3s", *urls, status=1)
     errors = live.err.decode()
