@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { LINE_MAX_BYTES = 64, WRITE_MAX = 1 << 20 };
+enum { LINE_MAX_BYTES = 64, WRITE_MAX = 16 << 10 /* taken at a time, as a bound on how long that takes */ };
 
 struct interest {
     bool by_id;
@@ -118,11 +118,12 @@ static int64_t say(struct wasi *w, struct net_poll *p, char *line) {
 }
 
 int64_t net_poll_write(struct wasi *w, struct net_poll *p, const struct abi_iovs *from) {
-    if (from->size > WRITE_MAX)
-        return -EINVAL;
-    char *text = mem_alloc(from->size + 1);
-    text[net_gather(from, text, from->size)] = '\0';
-    int64_t r = strlen(text) == from->size ? 0 : -EINVAL;
+    char *text = mem_alloc(WRITE_MAX + 1);
+    size_t n = net_gather(from, text, WRITE_MAX);
+    while (n < from->size && n > 0 && text[n - 1] != '\n')
+        n--; /* whole lines */
+    text[n] = '\0';
+    int64_t r = n > 0 && strlen(text) == n ? 0 : -EINVAL;
     for (char *line = text; r == 0 && *line;) {
         char *end = line + strcspn(line, "\n");
         const bool more = *end;
@@ -131,7 +132,7 @@ int64_t net_poll_write(struct wasi *w, struct net_poll *p, const struct abi_iovs
         line = end + more;
     }
     mem_free(text);
-    return r ? r : from->size;
+    return r ? r : (int64_t)n;
 }
 
 /* The lines of what holds, as many as fit. */

@@ -690,6 +690,18 @@ static void test_poll(void **state) {
     assert_int_equal(box_write(poll, "@63 r", NULL), WASI_EBADF);
     assert_int_equal(box_write(poll, print("%u r", poll), NULL), WASI_EPERM);
     write_all(poll, "63 -\n@63 -\n"); /* says nothing new */
+    /* of very many lines not all are taken at once */
+    enum { LINES = 4000 };
+    char *lines = mem_alloc(LINES * 12 + 1);
+    for (int i = 0; i < LINES; i++)
+        snprintf(lines + 10 * i, 11, "@%06d -\n", i);
+    uint32_t taken;
+    assert_int_equal(box_write(poll, lines, &taken), 0);
+    assert_true(taken > 10000 && taken < LINES * 10 && taken % 10 == 0);
+    memset(lines, '1', LINES * 10);
+    assert_int_equal(box_write(poll, lines, NULL), WASI_EINVAL);
+    mem_free(lines);
+
     char small[64];
     assert_int_equal(box_read(poll, small, 63), WASI_EINVAL);
     write_all(poll, "timeout -");

@@ -36,8 +36,9 @@ class Poll:
             self._said.append("timeout %s\n" % ("-" if timeout is None else min(timeout, 10**18 - 1)))
             self._timeout = timeout
         if self._said:
-            said, self._said = "".join(self._said), []
-            os.write(self._fd, said.encode())
+            said, self._said = "".join(self._said).encode(), []
+            while said:  # as many lines as are taken at a time
+                said = said[os.write(self._fd, said):]
         found = []
         for line in os.read(self._fd, 65536).decode().splitlines():
             who, _, held = line.partition(" ")
