@@ -241,7 +241,7 @@ void guest_show_record(struct abi_text *t, const struct journal_record *r) {
     case JOURNAL_END: show_end(t, r); break;
     case JOURNAL_NOTE:
         buf_print(t->out, t->json ? "\"note\":" : "note ");
-        abi_show_bytes(t, words);
+        abi_show_bytes(&(struct abi_text){t->out, t->json, 0}, words); /* ours, and short: whole */
         break;
     case JOURNAL_SNAPSHOT:
         buf_print(t->out, t->json ? "\"snapshot\":%llu" : "snapshot of %llu bytes",
