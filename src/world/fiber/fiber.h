@@ -28,7 +28,7 @@ uint32_t fibers_turn(struct fibers *s, uint64_t deadline_ns);
  * called every few microseconds. */
 void fibers_yield(struct fibers *s);
 
-/* From within a fiber: runs fn(arg), which may wait for a disk, while others run: on a thread of the world's if there are
+/* From within a fiber: runs fn(arg), which may wait for a disk, while others run: on a thread of the world if there are
  * others, here if not. It must not touch this layer. */
 void fibers_elsewhere(struct fibers *s, void (*fn)(void *arg), void *arg);
 
