@@ -107,14 +107,12 @@ enum world_socktype { WORLD_STREAM = 1, WORLD_DGRAM = 2 };
 /* Options of a socket. Values are int64_t: booleans, bytes, nanoseconds (time-outs; 0: none), seconds (LINGER, -1: off;
  * KEEPIDLE, KEEPINTVL), a count (KEEPCNT), an errno.h code (ERROR, which reading clears), a world_socktype (TYPE).
  * -ENOPROTOOPT for what does not go with the socket or cannot be set. */
-#define WORLD_SOCKOPTS(X)                                                                                     \
-    X(REUSEADDR)                                                                                              \
-    X(TYPE)                                                                                                   \
-    X(ERROR)                                                                                                  \
-    X(DONTROUTE)                                                                                              \
-    X(BROADCAST)                                                                                              \
-    X(SNDBUF) X(RCVBUF) X(KEEPALIVE) X(OOBINLINE) X(LINGER) X(RCVLOWAT) X(RCVTIMEO) X(SNDTIMEO) X(ACCEPTCONN) \
-        X(REUSEPORT) X(NODELAY) X(KEEPIDLE) X(KEEPINTVL) X(KEEPCNT) X(V6ONLY)
+// clang-format off
+#define WORLD_SOCKOPTS(X) \
+    X(REUSEADDR) X(TYPE) X(ERROR) X(DONTROUTE) X(BROADCAST) X(SNDBUF) X(RCVBUF) X(KEEPALIVE) X(OOBINLINE) X(LINGER) \
+    X(RCVLOWAT) X(RCVTIMEO) X(SNDTIMEO) X(ACCEPTCONN) X(REUSEPORT) X(NODELAY) X(KEEPIDLE) X(KEEPINTVL) X(KEEPCNT) \
+    X(V6ONLY)
+// clang-format on
 enum world_sockopt {
 #define X(name) WORLD_SO_##name,
     WORLD_SOCKOPTS(X)
