@@ -173,6 +173,7 @@ enum wasm_host edge_leave(struct binding *b, struct wasm_exec *x, int64_t answer
 enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct binding *b = env;
     struct passage p;
+    edge_slice(b->edge);
     if (UNLIKELY(edge_stopping(b->edge)))
         return WASM_HOST_PARK;
     int64_t answer = marshal_open(b, &p, slots);

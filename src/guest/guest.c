@@ -46,14 +46,15 @@ static void slice(void *ctx, uint64_t ticks) {
         return;
     if (g->fuel_per_second)
         hold_up(g, ticks);
-    if (g->slice)
-        g->slice(g->slice_ctx);
+    g->edge->calls = 0;
+    if (g->edge->slice)
+        g->edge->slice(g->edge->slice_ctx);
     guest_stopping(g);
 }
 
 void guest_set_slice(struct guest *g, void (*fn)(void *), void *ctx) {
-    g->slice = fn;
-    g->slice_ctx = ctx;
+    g->edge->slice = fn;
+    g->edge->slice_ctx = ctx;
 }
 
 uint64_t guest_held_ns(const struct guest *g) {

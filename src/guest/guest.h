@@ -68,7 +68,8 @@ bool guest_stopping(struct guest *g);
  * call of this or of guest_run. */
 uint64_t guest_deadline(struct guest *g);
 
-/* `fn` is called every millisecond or so while the guest computes: others may run in it. */
+/* `fn` is called every millisecond or so while the guest computes, and before every 32nd of its calls: others may run
+ * in it. */
 void guest_set_slice(struct guest *g, void (*fn)(void *ctx), void *ctx);
 
 /* How long fuel_per_second has held the guest up so far. */

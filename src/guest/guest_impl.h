@@ -21,8 +21,6 @@ struct guest {
     uint64_t fuel_ticks, time_ms;
     uint64_t fuel_per_second, journal_bytes;
     uint64_t begun_ns, held_ns;
-    void (*slice)(void *);
-    void *slice_ctx;
 
     struct buf words;
 };

@@ -69,9 +69,12 @@ struct edge {
     bool snapshot_due;              /* the edge parked the guest so that a snapshot can be taken or compared */
     _Atomic uint64_t stop;          /* what guest_stop was told: outcome in the top byte, value below; 0: nothing */
     uint64_t deadline_ns;           /* on the world's monotonic clock; UINT64_MAX: none */
-    bool full;                      /* the edge parked the guest because its sink is full */
-    bool ended;                     /* replay: there are no more records */
-    bool failed;                    /* err says why */
+    void (*slice)(void *);          /* others may run in it; NULL: there are none */
+    void *slice_ctx;
+    uint32_t calls; /* since it was called */
+    bool full;      /* the edge parked the guest because its sink is full */
+    bool ended;     /* replay: there are no more records */
+    bool failed;    /* err says why */
     struct err err;
     uint32_t exit_code;
 
@@ -122,6 +125,18 @@ const char *marshal_replay(struct binding *b, struct passage *p, const uint64_t 
 enum wasm_host edge_live(void *env, struct wasm_exec *x, uint64_t *slots);
 enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots);
 enum wasm_host edge_replay(void *env, struct wasm_exec *x, uint64_t *slots);
+
+/* A guest that does little but call is not stopped by its instructions before others have waited long: every so many
+ * calls count as a slice. Here, before a call has begun, and not somewhere in its middle: what two guests have in
+ * common on their network must not change while one of them is at it. */
+enum { EDGE_CALLS_PER_SLICE = 32 };
+static inline void edge_slice(struct edge *e) {
+    if (UNLIKELY(++e->calls >= EDGE_CALLS_PER_SLICE)) {
+        e->calls = 0;
+        if (e->slice)
+            e->slice(e->slice_ctx);
+    }
+}
 
 /* Was the guest told to stop, or is its time over? Then it makes no further call. */
 static inline bool edge_stopping(struct edge *e) {

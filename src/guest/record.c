@@ -34,6 +34,8 @@ enum wasm_host edge_record(void *env, struct wasm_exec *x, uint64_t *slots) {
     struct passage p;
     uint64_t clock = wasm_clock(x);
 
+    if (!e->pending)
+        edge_slice(e);
     if (!e->pending && (UNLIKELY(edge_stopping(e)) || snapshot_wanted(e)))
         return WASM_HOST_PARK;
     if (!e->pending && UNLIKELY(e->sink.full && e->sink.full(e->sink.ctx))) {

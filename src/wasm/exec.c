@@ -562,8 +562,7 @@ static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, boo
         return true;
     }
     if (!x->exact) {
-        if (x->fuel > 0 && !__atomic_load_n(&x->interrupt, __ATOMIC_RELAXED))
-            return true;
+        /* Memory that is touched for the first time takes longer than its ticks say: a share is a slice. */
         if (x->fuel >= 0)
             x->origin -= (uint64_t)x->fuel + 1, x->fuel = -1; /* the clock stays, but someone must look */
         return slow_fuel(x);

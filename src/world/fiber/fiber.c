@@ -383,16 +383,6 @@ static int fiber_sync(struct world *w, int fd, bool data_only) {
     return j.result;
 }
 
-static int64_t fiber_recv(struct world *w, int fd, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
-    called(fibers_of(w));
-    return BELOW(w, recv, fd, iov, n, flags, from);
-}
-
-static int64_t fiber_send(struct world *w, int fd, const struct iovec *iov, int n, const struct addr *to) {
-    called(fibers_of(w));
-    return BELOW(w, send, fd, iov, n, to);
-}
-
 /* A look-up may outlive who asked: it owns all it needs, and whoever is last frees it. */
 struct lookup {
     struct world_job job;
@@ -477,8 +467,6 @@ static const struct world_ops ops = {
     .writev = fiber_writev,
     .pwritev = fiber_pwritev,
     .sync = fiber_sync,
-    .recv = fiber_recv,
-    .send = fiber_send,
     .resolve = fiber_resolve,
     .wait = fiber_wait,
     .free = layer_free,
