@@ -115,7 +115,6 @@ struct pin {
 struct host {
     struct world_layer layer;
     struct net *net;
-    char *name;
     struct policy *policy;
     void (*denied)(void *ctx, const char *sentence);
     void *ctx;
@@ -134,7 +133,8 @@ struct host {
 };
 
 struct net {
-    struct host **hosts; /* by number, from 1 */
+    struct host **hosts; /* by number, from 1; NULL: it has ended */
+    char **known;        /* names, likewise, also of those who have ended: neither is ever the machine's */
     uint32_t nhosts, cap, nattached;
     struct sock *names; /* of unix sockets */
 };
@@ -196,6 +196,8 @@ struct sock *net_named(struct net *n, enum world_socktype t, const struct addr *
 struct addr net_source(const struct sock *s, const struct route *r);
 struct addr net_dress(const struct addr *plain, enum addr_family f);
 bool net_is_unspecified(const struct addr *plain);
+/* The addresses of a host by its number. */
+void net_own_addresses(uint32_t number, struct addr *v4, struct addr *v6);
 uint16_t net_ephemeral(const struct sock *s);
 /* Binds to any address and a port of its own, on the virtual network. */
 int net_bind_any(struct sock *s);

@@ -77,11 +77,17 @@ static bool has_suffix(const char *name, const char *suffix) {
     return n >= k && !strcasecmp(name + n - k, suffix);
 }
 
-static struct host *host_named(struct net *n, const char *name) {
-    for (uint32_t i = 1; i <= n->nattached; i++)
-        if (n->hosts[i] && n->hosts[i]->name && !strcasecmp(n->hosts[i]->name, name))
-            return n->hosts[i];
-    return NULL;
+/* The number of the host called so; of one that has ended when there is no other; 0: none. */
+static uint32_t host_named(const struct net *n, const char *name) {
+    uint32_t ended = 0;
+    for (uint32_t i = 1; i <= n->nattached; i++) {
+        if (!n->known[i] || strcasecmp(n->known[i], name) != 0)
+            continue;
+        if (n->hosts[i])
+            return i;
+        ended = i;
+    }
+    return ended;
 }
 
 /* Ports and types come from below, as for addresses written in numbers. IPv4 first: what listens on 0.0.0.0 alone is
@@ -177,8 +183,11 @@ int net_resolve(struct world *w, const struct world_query *q, struct world_found
                           v6 = {.family = ADDR_INET6, .ip = {[15] = 1}};
         return virtual_answer(h, q, &v4, &v6, name.text, out, max, canonical);
     }
-    struct host *other = host_named(h->net, name.text);
-    if (other)
-        return virtual_answer(h, q, &other->v4, &other->v6, name.text, out, max, canonical);
+    uint32_t other = host_named(h->net, name.text);
+    if (other) {
+        struct addr v4, v6;
+        net_own_addresses(other, &v4, &v6);
+        return virtual_answer(h, q, &v4, &v6, name.text, out, max, canonical);
+    }
     return outside_answer(h, q, name.text, out, max, canonical);
 }

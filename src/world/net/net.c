@@ -408,7 +408,6 @@ static void net_host_free(struct world *w) {
     mem_free(h->published);
     mem_free(h->socks);
     mem_free(h->scratch);
-    mem_free(h->name);
     mem_free(h);
 }
 
@@ -446,6 +445,9 @@ struct net *net_new(void) {
 
 void net_free(struct net *n) {
     must(n->nhosts == 0);
+    for (uint32_t i = 1; i <= n->nattached; i++)
+        mem_free(n->known[i]);
+    mem_free(n->known);
     mem_free(n->hosts);
     mem_free(n);
 }
@@ -454,26 +456,25 @@ enum status net_attach(struct net *n, struct world *below, const struct net_host
                        struct err *e) {
     if (o->name)
         for (uint32_t i = 1; i <= n->nattached; i++)
-            if (n->hosts[i] && n->hosts[i]->name && !strcasecmp(n->hosts[i]->name, o->name))
+            if (n->hosts[i] && n->known[i] && !strcasecmp(n->known[i], o->name))
                 return err_set(e, ST_EXISTS, "two guests of one network cannot both be called %s", o->name);
     if (n->nattached == HOSTS_MAX)
         return err_set(e, ST_LIMIT, "a network has addresses for %d guests", HOSTS_MAX);
     struct host *h = mem_zalloc(sizeof *h);
     h->layer = (struct world_layer){{&ops}, below};
     h->net = n;
-    h->name = o->name ? mem_strdup(o->name) : NULL;
     h->policy = o->policy;
     h->denied = o->denied;
     h->ctx = o->ctx;
     h->number = ++n->nattached;
-    uint8_t high = (uint8_t)(h->number >> 8), low = (uint8_t)h->number;
-    h->v4 = (struct addr){.family = ADDR_INET, .ip = {10, 63, high, low}};
-    h->v6 = (struct addr){.family = ADDR_INET6, .ip = {0xfd, 0x63, 0x65, 0x6f, 0, 0x6e, [14] = high, [15] = low}};
+    net_own_addresses(h->number, &h->v4, &h->v6);
     if (h->number >= n->cap) {
         n->cap = n->cap ? 2 * n->cap : 8;
         n->hosts = mem_realloc(n->hosts, n->cap * sizeof(struct host *));
+        n->known = mem_realloc(n->known, n->cap * sizeof(char *));
     }
     n->hosts[h->number] = h;
+    n->known[h->number] = o->name ? mem_strdup(o->name) : NULL;
     n->nhosts++;
     *out = &h->layer.world;
     return ST_OK;

@@ -32,17 +32,26 @@ static struct addr unspecified(enum addr_family f, uint16_t port) {
     return (struct addr){.family = f, .port = port};
 }
 
-/* The host that has this address, or NULL. */
-static struct host *owner_of(struct net *n, const struct addr *a) {
-    static const uint8_t v6[14] = {0xfd, 0x63, 0x65, 0x6f, 0, 0x6e};
+static const uint8_t net4[2] = {10, 63}, net6[14] = {0xfd, 0x63, 0x65, 0x6f, 0, 0x6e};
+
+void net_own_addresses(uint32_t number, struct addr *v4, struct addr *v6) {
+    uint8_t high = (uint8_t)(number >> 8), low = (uint8_t)number;
+    *v4 = (struct addr){.family = ADDR_INET, .ip = {[2] = high, [3] = low}};
+    *v6 = (struct addr){.family = ADDR_INET6, .ip = {[14] = high, [15] = low}};
+    memcpy(v4->ip, net4, sizeof net4);
+    memcpy(v6->ip, net6, sizeof net6);
+}
+
+/* The number of the host that has or had this address; 0: none. */
+static uint32_t owner_of(const struct net *n, const struct addr *a) {
     uint32_t number;
-    if (a->family == ADDR_INET && a->ip[0] == 10 && a->ip[1] == 63)
+    if (a->family == ADDR_INET && !memcmp(a->ip, net4, sizeof net4))
         number = (uint32_t)a->ip[2] << 8 | a->ip[3];
-    else if (a->family == ADDR_INET6 && !memcmp(a->ip, v6, sizeof v6))
+    else if (a->family == ADDR_INET6 && !memcmp(a->ip, net6, sizeof net6))
         number = (uint32_t)a->ip[14] << 8 | a->ip[15];
     else
-        return NULL;
-    return number >= 1 && number <= n->nattached ? n->hosts[number] : NULL;
+        return 0;
+    return number <= n->nattached ? number : 0;
 }
 
 static bool is_own(const struct host *h, const struct addr *a) {
@@ -62,10 +71,11 @@ struct route net_route(struct host *h, const struct addr *a) {
         r.host = h;
         return r;
     }
-    r.host = owner_of(h->net, &r.to);
-    r.ours = r.host != NULL;
+    uint32_t number = owner_of(h->net, &r.to);
+    r.ours = number != 0;
+    r.host = r.ours ? h->net->hosts[number] : NULL;
     /* What it has bound on the machine itself it can reach without leaving. */
-    for (struct sock *s = h->bound[chain_of(r.to.port)]; s && !r.host; s = s->next_bound)
+    for (struct sock *s = h->bound[chain_of(r.to.port)]; s && !r.host && !r.ours; s = s->next_bound)
         if (s->machine_bound && !s->any && addr_equal(&s->at, &r.to))
             r.host = h;
     return r;
