@@ -31,6 +31,7 @@ struct running {
     struct store_writer *writer;
     struct store_id id;
     struct fiber *fiber; /* NULL: over, or not begun */
+    bool over;           /* its record has its end */
     struct node_result *result;
     struct remark remarks[REMARKS_MAX];
     uint32_t nremarks;
@@ -76,9 +77,9 @@ static void say(struct running *g, enum node_remark kind, const char *line) {
         run->remark(run->ctx, g->index, kind, line);
 }
 
-/* A failure to note is the journal's, which the next call of the guest meets too. */
+/* A failure to note is the journal's, which the next call of the guest meets too. Nothing follows its end. */
 static void note(struct running *g, const char *text) {
-    enum status s = g->writer ? guest_note(g->guest, text, NULL) : ST_OK;
+    enum status s = g->writer && !g->over ? guest_note(g->guest, text, NULL) : ST_OK;
     (void)s;
 }
 
@@ -304,6 +305,7 @@ static void live(void *arg) {
     do
         out->outcome = guest_run(g->guest, UINT64_MAX, &out->value, &out->err);
     while (out->outcome == GUEST_PARKED);
+    g->over = true;
     snprintf(out->words, sizeof out->words, "%s", guest_words(g->guest));
     end_guest(g);
     g->fiber = NULL;
