@@ -126,19 +126,13 @@ void listing_free(struct listing *l);
 
 /* ---- operations, by file ---- */
 
-#define HANDLE_OPS(OP)                                                                                            \
-    OP(close)                                                                                                     \
-    OP(dup)                                                                                                       \
-    OP(readv)                                                                                                     \
-    OP(writev)                                                                                                    \
-    OP(preadv)                                                                                                    \
-    OP(pwritev)                                                                                                   \
-    OP(read_cached)                                                                                               \
-    OP(seek)                                                                                                      \
-    OP(stat) OP(set_flags) OP(get_flags) OP(set_size) OP(allocate) OP(advise) OP(sync) OP(set_times) OP(read_dir) \
-        OP(lock) OP(map)
+// clang-format off
+#define HANDLE_OPS(OP) \
+    OP(close) OP(dup) OP(readv) OP(writev) OP(preadv) OP(pwritev) OP(read_cached) OP(seek) OP(stat) OP(set_flags) \
+    OP(get_flags) OP(set_size) OP(allocate) OP(advise) OP(sync) OP(set_times) OP(read_dir) OP(lock) OP(map)
 #define PATH_OPS(OP) \
     OP(open) OP(stat_at) OP(set_times_at) OP(make_dir) OP(remove) OP(rename) OP(link) OP(symlink) OP(read_link)
+// clang-format on
 
 #define OP(result, name, params, ...) result files_##name params;
 WORLD_OPS(OP)
