@@ -77,8 +77,6 @@ static enum status add_tls(struct sandbox *s, struct err *e) {
 static enum status add_layers(struct sandbox *s, struct net *net, struct err *e) {
     const struct node_guest *spec = s->spec;
     s->top = s->bottom;
-    if (spec->limits.bandwidth)
-        s->top = s->throttle = throttle_new(s->top, spec->limits.bandwidth);
     s->top = s->files = files_new(s->top);
     const struct net_host host = {.name = spec->name, .policy = spec->policy, .denied = denied, .ctx = s};
     enum status status = net_attach(net, s->top, &host, &s->net, e);
@@ -96,6 +94,10 @@ static enum status add_layers(struct sandbox *s, struct net *net, struct err *e)
                  p->udp ? "/udp" : "", p->port);
         s->remark(s->ctx, NODE_LISTENS, line);
     }
+    /* Above the network: what passes between two guests is held up as each one's own, and what the network itself sends
+     * through pairs is not. */
+    if (!status && spec->limits.bandwidth)
+        s->top = s->throttle = throttle_new(s->top, spec->limits.bandwidth);
     bool tls = policy_has_network(spec->policy) || policy_nservers(spec->policy) || spec->cas.n;
     if (!status && tls)
         status = add_tls(s, e);
@@ -263,7 +265,7 @@ void sandbox_report(struct sandbox *s) {
 
 void sandbox_close(struct sandbox *s) {
     wasi_free(s->wasi);
-    struct world *layers[] = {s->fault, s->tls, s->net, s->files, s->throttle};
+    struct world *layers[] = {s->fault, s->tls, s->throttle, s->net, s->files};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         if (layers[i])
             layers[i]->ops->free(layers[i]);

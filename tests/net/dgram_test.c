@@ -119,6 +119,14 @@ static void test_connected(void **state) {
     assert_int_equal(send_text(b->w, r, "x", NULL), -ECONNREFUSED);
     assert_int_equal(G(b, shutdown, r, WORLD_SHUT_WR), 0);
     assert_int_equal(send_text(b->w, r, "x", NULL), -EPIPE);
+    /* who will hear no more is told so and does not wait for it, here as with the machine's sockets */
+    assert_int_equal(G(b, shutdown, r, WORLD_SHUT_RD), 0);
+    assert_int_equal(try_recv(b->w, r), 0);
+    struct guest *out = guest_new("out", "egress: [{allow: udp, to: 127.0.0.0/8}]");
+    int o = sock_connected(out->w, WORLD_DGRAM, addr_of("127.0.0.1:9"));
+    assert_int_equal(try_recv(out->w, o), -EAGAIN);
+    assert_int_equal(G(out, shutdown, o, WORLD_SHUT_RD), 0);
+    assert_int_equal(try_recv(out->w, o), 0);
 }
 
 static void test_ipv6(void **state) {

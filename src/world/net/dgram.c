@@ -382,7 +382,7 @@ static int64_t recv_outside(struct sock *s, const struct side *side, const struc
     return -EAGAIN;
 }
 
-int64_t net_dgram_recv(struct sock *s, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
+static int64_t recv_any(struct sock *s, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
     if (s->inner < 0) {
         if (s->state == FRESH)
             return -EAGAIN;
@@ -399,4 +399,14 @@ int64_t net_dgram_recv(struct sock *s, const struct iovec *iov, int n, uint32_t 
     if (!peek) /* after one the same datagram comes again */
         s->turn++;
     return r;
+}
+
+int64_t net_dgram_recv(struct sock *s, const struct iovec *iov, int n, uint32_t *flags, struct addr *from) {
+    int64_t r = recv_any(s, iov, n, flags, from);
+    if (r != -EAGAIN || !s->shut_rd)
+        return r;
+    *flags = 0; /* nothing will come any more: the machine, too, says that it is readable */
+    if (from)
+        *from = (struct addr){.family = ADDR_NONE};
+    return 0;
 }

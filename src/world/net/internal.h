@@ -96,7 +96,7 @@ struct sock {
     struct addr local, peer; /* CONNECTED, or published; `peer` also of datagrams; ADDR_NONE: none */
     uint32_t rule;           /* to be uncounted; UINT32_MAX: none */
     char *tls;               /* to speak TLS as, before it was connected */
-    bool shut_wr;            /* virtual datagrams */
+    bool shut_rd, shut_wr;   /* datagrams */
     bool went_out;           /* OUTSIDE: connected from here, not accepted; to `to` */
     struct addr to;
 

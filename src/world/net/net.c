@@ -283,8 +283,10 @@ static int net_shutdown(struct world *w, int fd, uint32_t how) {
         return -EINVAL;
     if (s->type == WORLD_STREAM ? s->state < CONNECTED : s->peer.family == ADDR_NONE)
         return -ENOTCONN;
-    if (s->type == WORLD_DGRAM)
+    if (s->type == WORLD_DGRAM) {
+        s->shut_rd |= (how & WORLD_SHUT_RD) != 0;
         s->shut_wr |= (how & WORLD_SHUT_WR) != 0;
+    }
     return BELOW(w, shutdown, fd, how);
 }
 
