@@ -73,13 +73,14 @@ class Outside:
 
 
 def own_address():
-    """An address of this machine that is not loopback; None: it has none."""
+    """A private address of this machine; None: it has none. (A global one is what the wide policy allows.)"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
             s.connect(("192.0.2.1", 9))
         except OSError:
             return None
-        return s.getsockname()[0]
+        address = s.getsockname()[0]
+        return address if ipaddress.ip_address(address).is_private else None
 
 
 def names_of_loopback():
@@ -110,7 +111,8 @@ def attempts(outside):
     for address in HERE + AROUND + ([own] if own else []):
         there = 80 if address in AROUND else port
         for how in ("tcp", "wait", "udp"):
-            tried.append((f"{how} {address} {there}", f"{'udp' if how == 'udp' else 'tcp'} to {shown(address)}:{there}"))
+            protocol = "udp" if how == "udp" else "tcp"
+            tried.append((f"{how} {address} {there}", f"{protocol} to {shown(address)}:{there}"))
     for text in [*NUMBERS, "localhost", *names_of_loopback()]:
         tried.append((f"tcp {text} {port}", ""))
         tried.append((f"udp {text} {port}", ""))
