@@ -2,7 +2,10 @@
 
 #include "base/must.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+enum { FIRST_BLOCK = 4 << 10, LAST_BLOCK = 64 << 10 }; /* each twice the one before */
 
 struct arena_block {
     struct arena_block *next;
@@ -28,10 +31,12 @@ void *arena_alloc(struct arena *a, size_t size) {
     size = (size + 15) & ~(size_t)15;
     struct arena_block *b = a->head;
     if (!b || b->size - b->used < size) {
-        size_t block = size > 32768 ? size : 65536;
+        size_t next = !a->head ? FIRST_BLOCK : a->head->size < LAST_BLOCK / 2 ? 2 * a->head->size : LAST_BLOCK;
+        bool big = size > next / 2;
+        size_t block = big ? size : next;
         b = mem_zalloc(sizeof *b + block);
         b->size = block;
-        if (a->head && size > 32768) { /* a big one goes behind the block still being filled */
+        if (a->head && big) { /* a big one goes behind the block still being filled */
             b->next = a->head->next;
             a->head->next = b;
         } else {

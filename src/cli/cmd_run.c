@@ -76,8 +76,8 @@ static enum status read_bandwidth(const char *text, void *field, struct err *e) 
     return read_positive(text, (option_read)app_read_bandwidth, field, e);
 }
 
-static enum status read_size(const char *text, void *field, struct err *e) {
-    return read_positive(text, option_size, field, e);
+static enum status read_journal_max(const char *text, void *field, struct err *e) {
+    return read_bytes(text, 64 << 10, UINT64_MAX / 2, field, e);
 }
 
 static enum status read_handles(const char *text, void *field, struct err *e) {
@@ -120,7 +120,7 @@ static const struct option options[] = {
     {"handles", 0, read_handles, "N", GUEST(limits.handles), "most descriptors the guest may have open (4096)"},
     {"bandwidth", 0, read_bandwidth, "SIZE/s", GUEST(limits.bandwidth),
      "let no more bytes a second in and out, such as 10MiB/s"},
-    {"journal-max", 0, read_size, "SIZE", GUEST(limits.journal_bytes),
+    {"journal-max", 0, read_journal_max, "SIZE", GUEST(limits.journal_bytes),
      "end the guest when its record takes so much on disk"},
     {"chaos", 0, option_text, "PLAN", GUEST(chaos),
      "make calls fail now and then, by a seed, such as\n"

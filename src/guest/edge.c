@@ -24,6 +24,8 @@ void edge_free(struct edge *e) {
     if (!e)
         return;
     mem_free(e->bindings);
+    mem_free(e->iov);
+    mem_free(e->cut);
     mem_free(e->scratch);
     mem_free(e);
 }

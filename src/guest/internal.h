@@ -83,7 +83,8 @@ struct edge {
 
     struct journal_record out; /* the record being written; one at a time */
     struct iovec whole[JOURNAL_MAX_BLOBS];
-    struct iovec iov[ABI_MAX_IOVS], cut[ABI_MAX_IOVS];
+    struct iovec *iov, *cut; /* of the call under way: room for niovs each */
+    uint32_t niovs;
     struct element list[EDGE_MAX_LIST]; /* of LIST_OUT, found when the call was opened */
     uint32_t nlist;
     uint8_t *scratch; /* for STRINGS and LIST_OUT, grown on demand */

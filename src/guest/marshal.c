@@ -67,9 +67,18 @@ static inline bool inside(const struct passage *p, uint64_t ptr, uint64_t size) 
     return ptr + size <= p->memory_size;
 }
 
+/* For `n` pieces, or as many as a call can have. */
+static void make_room(struct edge *e, uint32_t n) {
+    e->niovs = n < 8 ? 8 : n < ABI_MAX_IOVS ? n : ABI_MAX_IOVS;
+    e->iov = mem_realloc(e->iov, e->niovs * sizeof *e->iov);
+    e->cut = mem_realloc(e->cut, e->niovs * sizeof *e->cut);
+}
+
 static bool open_iovs(struct binding *b, struct passage *p, uint32_t ptr, uint32_t n, struct abi_iovs *out) {
     if (!inside(p, ptr, (uint64_t)n * 8))
         return false;
+    if (UNLIKELY(n > b->edge->niovs && b->edge->niovs < ABI_MAX_IOVS))
+        make_room(b->edge, n);
     struct iovec *iov = b->edge->iov;
     const uint8_t *from = p->memory + ptr;
     uint32_t used = 0, total = 0;

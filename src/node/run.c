@@ -123,9 +123,11 @@ static enum status sink_snapshot(void *ctx, struct journal_record *r, struct err
     return store_snapshot(g->writer, r, e);
 }
 
+/* Room is left for the call under way, the end, and what closing adds. */
 static bool sink_full(void *ctx) {
+    enum { RESERVE = 16 << 10 };
     const struct running *g = ctx;
-    return store_run_bytes(g->writer) >= g->spec.limits.journal_bytes;
+    return store_run_bytes(g->writer) + RESERVE >= g->spec.limits.journal_bytes;
 }
 
 /* ---- making a guest ---------------------------------------------------------------------------------------------- */
