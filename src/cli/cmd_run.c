@@ -148,7 +148,12 @@ static const char *name_of(const struct telling *t, uint32_t guest) {
 }
 
 static void started(void *ctx, uint32_t guest, const struct store_id *id) {
+    enum { SHOWN = 20 };
     const struct telling *t = ctx;
+    if (guest == SHOWN)
+        fprintf(stderr, "and %u more: aeon ls\n", t->spec->nguests - guest);
+    if (guest >= SHOWN)
+        return;
     const struct cli *c = t->cli;
     const char *name = name_of(t, guest);
     char text[RUN_SHORT_MAX];
@@ -186,11 +191,20 @@ static struct config_texts guest_args(int n, char **operands) {
 /* Of several guests: 0 when all ended well, else the first one's that did not. */
 static int end_of_all(const struct telling *t, const struct node_result *results) {
     int status = 0;
+    uint64_t interrupted = 0;
+    for (uint32_t i = 0; i < t->spec->nguests; i++)
+        interrupted += results[i].outcome == GUEST_INTERRUPTED;
     for (uint32_t i = 0; i < t->spec->nguests; i++) {
         const struct node_result *r = &results[i];
         int one;
         if (r->err.status) {
             one = cli_failed(t->cli, &r->err);
+        } else if (r->outcome == GUEST_INTERRUPTED && interrupted != 1) { /* one signal for all: said once */
+            char who[64];
+            snprintf(who, sizeof who, "each of %llu guests", (unsigned long long)interrupted);
+            one = interrupted ? ending_say(t->cli, who, r->outcome, r->value, r->words)
+                              : node_exit_status(r->outcome, r->value);
+            interrupted = 0;
         } else {
             const char *name = name_of(t, i);
             one = ending_say(t->cli, *name ? name : "the guest", r->outcome, r->value, r->words);

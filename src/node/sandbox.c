@@ -138,6 +138,7 @@ static enum status add_listener(struct sandbox *s, const char *text, struct err 
         w->ops->close(w, fd);
         return listen_failed(e, text, "listen there", r);
     }
+    s->nlistening++;
     snprintf(line, sizeof line, "listening on %s", addr_print(&bound, shown));
     s->remark(s->ctx, NODE_LISTENS, line);
     return wasi_add_socket(s->wasi, fd, true, e);
@@ -263,7 +264,17 @@ void sandbox_report(struct sandbox *s) {
         s->tell(s->ctx, SANDBOX_LIMIT, text);
 }
 
+/* The names of unix sockets outlive the sockets. */
+static void remove_listeners(struct sandbox *s) {
+    struct addr on;
+    for (uint32_t i = 0; i < s->nlistening; i++)
+        if (addr_parse(s->spec->listen.items[i], &on) && on.family == ADDR_UNIX)
+            s->bottom->ops->remove(s->bottom, WORLD_CWD, on.path, 0, false);
+    s->nlistening = 0;
+}
+
 void sandbox_close(struct sandbox *s) {
+    remove_listeners(s);
     wasi_free(s->wasi);
     struct world *layers[] = {s->fault, s->tls, s->throttle, s->net, s->files};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)

@@ -17,6 +17,7 @@ struct sandbox {
     struct world *throttle, *files, *net, *tls, *fault; /* NULL: not needed */
     struct world *top;
     struct wasi *wasi;
+    uint32_t nlistening; /* of the spec's listeners, so many are bound */
     struct edge_library libraries[WASI_NLIBRARIES];
     void (*tell)(void *ctx, enum sandbox_event event, const char *sentence);
     void (*remark)(void *ctx, enum node_remark kind, const char *line);
