@@ -73,7 +73,7 @@ static enum status read_time(const char *text, void *field, struct err *e) {
 }
 
 static enum status read_bandwidth(const char *text, void *field, struct err *e) {
-    return read_positive(text, (option_read)app_read_bandwidth, field, e);
+    return app_read_bandwidth(text, field, e);
 }
 
 static enum status read_journal_max(const char *text, void *field, struct err *e) {
@@ -141,6 +141,7 @@ static const struct run_options defaults = {.sync = STORE_SYNC_INTERVAL};
 struct telling {
     const struct cli *cli;
     const struct spec *spec;
+    bool quiet;
 };
 
 static const char *name_of(const struct telling *t, uint32_t guest) {
@@ -165,7 +166,8 @@ static void remark(void *ctx, uint32_t guest, enum node_remark kind, const char 
     const struct telling *t = ctx;
     const char *name = name_of(t, guest);
     struct buf b;
-    (void)kind;
+    if (t->quiet && kind != NODE_LISTENS)
+        return; /* without the address there is no way in */
     buf_init(&b, 1 << 16);
     buf_print(&b, "%s%s%s", name, *name ? ": " : "", line);
     cli_note(t->cli, buf_cstr(&b));
@@ -233,7 +235,7 @@ static int run(struct cli *c, void *values, int n, char **operands) {
     struct spec spec = {0};
     struct err e = ERR_INIT;
     bool cannot_run = false;
-    struct telling telling = {c, &spec};
+    struct telling telling = {c, &spec, o->quiet};
     struct config_texts args = guest_args(n, operands);
     enum status s = node_open(!o->no_record, &node, &e);
     if (!s)
@@ -245,7 +247,7 @@ static int run(struct cli *c, void *values, int n, char **operands) {
             .record = !o->no_record,
             .store = {.sync = o->sync, .keep_bytes = o->keep.bytes, .keep_ns = o->keep.ns},
             .started = o->quiet ? NULL : started,
-            .remark = o->quiet ? NULL : remark,
+            .remark = remark,
             .ctx = &telling,
         };
         results = mem_zalloc(spec.nguests * sizeof *results);

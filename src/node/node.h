@@ -46,6 +46,7 @@ enum node_remark {
     NODE_REFUSED, /* what the guest missed, and what would have given it; after its end */
     NODE_DENIED,  /* what the policy did not allow, and by which rule; after its end */
     NODE_LIMIT,   /* a limit that was met, and how far; after its end */
+    NODE_REMARKS
 };
 
 struct node_run {

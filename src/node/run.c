@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { REMARKS_MAX = 32 };
+enum { REMARKS_MAX = 100 }; /* of a kind */
 
 /* What is said of a guest after its end. */
 struct remark {
@@ -33,8 +33,8 @@ struct running {
     struct fiber *fiber; /* NULL: over, or not begun */
     bool over;           /* its record has its end */
     struct node_result *result;
-    struct remark remarks[REMARKS_MAX];
-    uint32_t nremarks;
+    struct remark *remarks;
+    uint32_t nremarks, told[NODE_REMARKS]; /* of each kind */
 };
 
 /* A module's file; guests of one path share it. */
@@ -64,10 +64,11 @@ static void keep_remark(struct running *g, enum node_remark kind, const char *li
     for (uint32_t i = 0; i < g->nremarks; i++)
         if (strcmp(g->remarks[i].line, line) == 0)
             return;
-    if (g->nremarks == REMARKS_MAX)
+    if (g->told[kind] == REMARKS_MAX)
         return;
-    if (g->nremarks == REMARKS_MAX - 1)
+    if (++g->told[kind] == REMARKS_MAX)
         line = "and more of this kind: `aeon trace` shows all";
+    g->remarks = mem_realloc(g->remarks, (g->nremarks + 1) * sizeof *g->remarks);
     g->remarks[g->nremarks++] = (struct remark){kind, mem_strdup(line)};
 }
 
@@ -93,6 +94,7 @@ static void tell(void *ctx, enum sandbox_event event, const char *sentence) {
         snprintf(text, sizeof text, "fault: %s", sentence);
         sentence = text;
         break;
+    case SANDBOX_TLS_FAILED: keep_remark(g, NODE_REFUSED, sentence); break;
     case SANDBOX_TLS: break;
     }
     note(g, sentence);
@@ -397,6 +399,7 @@ static void release(struct group *group) {
             guest_free(g->guest);
         for (uint32_t k = 0; k < g->nremarks; k++)
             mem_free(g->remarks[k].line);
+        mem_free(g->remarks);
     }
     for (struct loaded *l = group->modules, *next; l; l = next) {
         next = l->next;

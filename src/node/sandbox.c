@@ -24,7 +24,7 @@ static void faulted(void *ctx, const char *sentence) {
 
 static void tls_failed(void *ctx, const char *sentence) {
     struct sandbox *s = ctx;
-    s->tell(s->ctx, SANDBOX_TLS, sentence);
+    s->tell(s->ctx, SANDBOX_TLS_FAILED, sentence);
 }
 
 static void quota_met(void *ctx, const char *sentence) {
@@ -40,6 +40,13 @@ static bool may_tls(void *ctx, int fd, const char *host) {
     snprintf(text, sizeof text, "TLS by the host as client of %s: the record has the plaintext", host);
     s->tell(s->ctx, SANDBOX_TLS, text);
     return true;
+}
+
+static void serves_tls(void *ctx, const char *host) {
+    struct sandbox *s = ctx;
+    char text[WORLD_MAX_NAME + 100];
+    snprintf(text, sizeof text, "TLS by the host as server for %s: the record has the plaintext", host);
+    s->tell(s->ctx, SANDBOX_TLS, text);
 }
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
@@ -63,6 +70,7 @@ static enum status add_tls(struct sandbox *s, struct err *e) {
         .servers = servers,
         .nservers = nservers,
         .may = may_tls,
+        .serves = serves_tls,
         .failed = tls_failed,
         .ctx = s,
     };

@@ -9,7 +9,7 @@
 #include "wasi/wasi.h"
 #include "world/net/net.h"
 
-enum sandbox_event { SANDBOX_DENIED, SANDBOX_FAULT, SANDBOX_TLS, SANDBOX_LIMIT };
+enum sandbox_event { SANDBOX_DENIED, SANDBOX_FAULT, SANDBOX_TLS, SANDBOX_TLS_FAILED, SANDBOX_LIMIT };
 
 struct sandbox {
     const struct node_guest *spec;

@@ -3,7 +3,7 @@
 #include "wasm/engine.h"
 #include "wasm/translate.h"
 
-enum { SLICE_TICKS = 1 << 19 };      /* between two looks at x->interrupt */
+enum { SLICE_TICKS = 1 << 18 };      /* between two looks at x->interrupt */
 enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
 
 /* ---- life ----------------------------------------------------------------------------------------------------------

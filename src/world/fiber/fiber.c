@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 enum {
-    SHARE_NS = 2000000,  /* what a fiber may run before others get their turn */
+    SHARE_NS = 1000000,  /* what a fiber may run before others get their turn */
     CALLS_PER_LOOK = 32, /* operations between two looks at the clock */
     SPARE_STACKS = 64,   /* kept for the next fibers */
 };

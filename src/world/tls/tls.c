@@ -19,6 +19,8 @@ static const struct tls_identity *identity_or_say(struct tls *t, const char *hos
     const struct tls_identity *id = identity(t, host);
     if (!id)
         tls_say(t, "TLS as server for %s: no certificate for %s given", host, host);
+    if (id && t->o.serves)
+        t->o.serves(t->o.ctx, host);
     return id;
 }
 

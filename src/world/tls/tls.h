@@ -35,6 +35,8 @@ struct tls_options {
     /* May this host name be used on this socket, as a client? NULL: all may. Asked by start_tls, and by connect when it
      * comes later; no is -EACCES. */
     bool (*may)(void *ctx, int fd, const char *host);
+    /* told when a socket becomes a server for this name; may be NULL */
+    void (*serves)(void *ctx, const char *host);
     /* told when a handshake fails, or later what is no TLS arrives */
     void (*failed)(void *ctx, const char *sentence);
     void *ctx;
