@@ -264,7 +264,8 @@ void wasm_results(const struct wasm_exec *x, union wasm_value *out);
 void wasm_interrupt(struct wasm_exec *x);
 
 /* `fn` is called between two operators, about every quarter million ticks that pass without leaving wasm_run; it may
- * take its time and may call wasm_interrupt, and must not touch `x` otherwise. `ticks`: the clock, less some thousand. */
+ * take its time and may call wasm_interrupt, and must not touch `x` otherwise. `ticks`: the clock, less some thousand.
+ */
 void wasm_set_slice(struct wasm_exec *x, void (*fn)(void *ctx, uint64_t ticks), void *ctx);
 
 /* Gives up whatever is under way. */
