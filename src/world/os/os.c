@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -171,6 +172,16 @@ static void open_stdio(void) {
             must(open("/dev/null", O_RDWR) == fd);
 }
 
+/* The usual soft limit of 1024 descriptors is for programs that use select(2). A server's connections are descriptors.
+ */
+static void allow_descriptors(void) {
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
 struct world *world_os_new(void) {
     open_stdio();
     struct os *os = mem_zalloc(sizeof *os);
@@ -185,6 +196,7 @@ struct world *world_os_new(void) {
     os_jobs_init(os);
     ignore_if_deadly(SIGPIPE);
     ignore_if_deadly(SIGXFSZ);
+    allow_descriptors();
     return &os->world;
 }
 
