@@ -452,6 +452,9 @@ static uint8_t *memory_of(const struct machine *m) {
 static void machine_begin(struct machine *m, struct wasi *wasi, struct span image) {
     m->fresh.scratch = m->edge->scratch;
     m->fresh.scratch_cap = m->edge->scratch_cap;
+    m->fresh.iov = m->edge->iov;
+    m->fresh.cut = m->edge->cut;
+    m->fresh.niovs = m->edge->niovs;
     *m->edge = m->fresh;
     for (uint32_t i = 0; i < m->edge->nbindings; i++)
         m->edge->bindings[i].ctx = wasi;
