@@ -9,9 +9,9 @@
  *     wasi                the guest's calls
  *     world/fault         seeded faults (--chaos)
  *     world/tls           TLS on a socket that asks for it
+ *     world/throttle      bandwidth
  *     world/net           the guest's own network, and the policy at its border
  *     world/files         overlays, archives, quotas
- *     world/throttle      bandwidth
  *     world/fiber         waiting lets others run
  *     world/os            the machine
  *
