@@ -161,17 +161,28 @@ def closed(policy, reasons):
     return run
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def opened():
     """The same guest, with a policy that means it, gets through: the test can fail."""
     with Box() as box, Outside(box) as outside:
         policy = write(box, "net.yaml", OPEN.replace("PATH", outside.path))
         tried = [f"{how} {address} {outside.port}" for how in ("tcp", "wait", "udp")
-                 for address in ("127.0.0.1", "::ffff:127.0.0.1", "::1", "0.0.0.0")] + [f"unix {outside.path}"]
+                 for address in ("127.0.0.1", "::ffff:127.0.0.1", "::1", "0.0.0.0")
+                 if address != "::1" or has_ipv6()] + [f"unix {outside.path}"]
+        each = (len(tried) - 1) // 3
         live = box.aeon("run", "-q", "--policy", policy, guest("escape.wasm"), *tried, expect=0)
         said = live.out.decode().splitlines()
         check(said == [f"{a}: REACHED" for a in tried], f"it said: {live}")
         heard = outside.heard()
-        check((heard.count("tcp"), heard.count("udp"), heard.count("unix")) == (8, 4, 1), f"it was heard by {heard}")
+        check((heard.count("tcp"), heard.count("udp"), heard.count("unix")) == (2 * each, each, 1), f"it was heard by {heard}")
         replayed(box, box.last_id(), live.out)
         check(not (heard := outside.heard()), f"the replay was heard by {heard}")
 
