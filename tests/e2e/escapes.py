@@ -182,7 +182,8 @@ def opened():
         said = live.out.decode().splitlines()
         check(said == [f"{a}: REACHED" for a in tried], f"it said: {live}")
         heard = outside.heard()
-        check((heard.count("tcp"), heard.count("udp"), heard.count("unix")) == (2 * each, each, 1), f"it was heard by {heard}")
+        counts = (heard.count("tcp"), heard.count("udp"), heard.count("unix"))
+        check(counts == (2 * each, each, 1), f"it was heard by {heard}")
         replayed(box, box.last_id(), live.out)
         check(not (heard := outside.heard()), f"the replay was heard by {heard}")
 
