@@ -56,6 +56,7 @@ struct group {
     struct policy *none;
     struct loaded *modules;
     struct running *guests;
+    bool timed; /* one of them has a limit of time */
 };
 
 /* ---- remarks ----------------------------------------------------------------------------------------------------- */
@@ -324,10 +325,10 @@ static void on_signal(void *ctx, int signal) {
     fibers_wake_all(group->fibers);
 }
 
-/* Those whose time is over are told; returns when the next one's will be. */
+/* Those whose time is over are told; returns when the next one's will be. Asked in every turn. */
 static uint64_t look_at_deadlines(struct group *group) {
     uint64_t next = UINT64_MAX;
-    for (uint32_t i = 0; i < group->run->nguests; i++) {
+    for (uint32_t i = 0; group->timed && i < group->run->nguests; i++) {
         struct running *g = &group->guests[i];
         if (!g->spec.limits.time_ms || !g->fiber)
             continue;
@@ -429,6 +430,7 @@ enum status node_run(struct node *n, const struct node_run *run, struct node_res
         g->index = i;
         g->result = &out[i];
         g->spec = run->guests[i];
+        group.timed |= g->spec.limits.time_ms != 0;
         if (!g->spec.policy)
             g->spec.policy = group.none;
     }

@@ -84,8 +84,7 @@ static enum status add_tls(struct sandbox *s, struct err *e) {
 
 static enum status add_layers(struct sandbox *s, struct net *net, struct err *e) {
     const struct node_guest *spec = s->spec;
-    s->top = s->bottom;
-    s->top = s->files = files_new(s->top);
+    s->top = s->files = files_new(s->bottom);
     const struct net_host host = {.name = spec->name, .policy = spec->policy, .denied = denied, .ctx = s};
     enum status status = net_attach(net, s->top, &host, &s->net, e);
     if (status)
