@@ -169,6 +169,40 @@ static void a_journal_may_open_with_a_snapshot(void **state) {
     stage_deinit(&s);
 }
 
+/* The guest is ended between a snapshot and the call it was taken in front of: nothing is recorded between them. */
+static void a_guest_may_end_at_a_snapshot(void **state) {
+    struct tape t = {0};
+    struct stage s;
+    struct module_file m;
+    struct ending whole = {0}, end = {0};
+    (void)state;
+    stage_init(&s);
+    module_open(&m, "compute");
+    struct edge_options o = stage_options(&s, EDGE_RECORD, &t);
+    struct guest *g = guest_open(&m, UINT64_MAX, &o);
+    assert_int_equal(guest_run(g, 150000, &whole.value, &whole.err), GUEST_STOPPED);
+    t.wants_snapshot = true;
+    t.ends = g;
+    whole.outcome = guest_run(g, UINT64_MAX, &whole.value, &whole.err);
+    ending_of(g, &whole);
+    guest_free(g);
+    assert_int_equal(whole.outcome, GUEST_INTERRUPTED);
+    assert_int_equal(t.records[t.n - 2].type, JOURNAL_SNAPSHOT);
+    assert_int_equal(t.records[t.n - 1].type, JOURNAL_END);
+    play_replay("compute", UINT64_MAX, t.records[t.n - 1].clock, &t, &end);
+    assert_int_equal(end.outcome, GUEST_INTERRUPTED);
+    assert_int_equal(end.value, 15);
+    assert_true(end.position == t.n && end.memory_hash == whole.memory_hash);
+
+    /* a place before the snapshot is not taken for it */
+    play_replay("compute", UINT64_MAX, t.records[t.n - 1].clock - 1, &t, &end);
+    assert_int_equal(end.outcome, GUEST_STOPPED);
+    assert_int_equal(end.position, t.n - 2);
+    tape_deinit(&t);
+    module_close(&m);
+    stage_deinit(&s);
+}
+
 static void damage_is_noticed(void **state) {
     struct tape t;
     struct module_file m, other;
@@ -213,6 +247,7 @@ int main(void) {
         cmocka_unit_test(a_guest_thaws_at_any_tick),
         cmocka_unit_test(a_waiting_guest_thaws),
         cmocka_unit_test(a_journal_may_open_with_a_snapshot),
+        cmocka_unit_test(a_guest_may_end_at_a_snapshot),
         cmocka_unit_test(damage_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

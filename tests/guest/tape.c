@@ -45,7 +45,10 @@ static bool wants_snapshot(void *ctx) {
 }
 
 static enum status snapshot(void *ctx, struct journal_record *r, struct err *e) {
-    ((struct tape *)ctx)->wants_snapshot = false;
+    struct tape *t = ctx;
+    t->wants_snapshot = false;
+    if (t->ends)
+        guest_stop(t->ends, GUEST_INTERRUPTED, 15);
     return append(ctx, r, e);
 }
 

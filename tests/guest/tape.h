@@ -2,7 +2,7 @@
 #ifndef TESTS_GUEST_TAPE_H
 #define TESTS_GUEST_TAPE_H
 
-#include "guest/edge.h"
+#include "guest/guest.h"
 
 struct tape {
     struct journal_record *records; /* every blob one piece, owned */
@@ -11,6 +11,7 @@ struct tape {
     uint32_t at;         /* next to be read */
     uint32_t full_after; /* append answers NO_SPACE from this number on; 0: never */
     bool wants_snapshot; /* asked for once */
+    struct guest *ends;  /* is told to end when a snapshot is put */
 };
 
 void tape_deinit(struct tape *t);
