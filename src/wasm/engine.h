@@ -22,6 +22,7 @@
 
 #include "base/must.h"
 #include "wasm/module.h"
+#include "wasm/native.h"
 #include "wasm/wasm.h"
 
 /* ---- entities ---------------------------------------------------------------------------------------------------- */
@@ -37,6 +38,10 @@ struct code {
     uint32_t func; /* index in the module */
     const uint64_t *exact;
     struct module_code *home;
+    /* compiled (native.h); NULL: not */
+    void *native;           /* what compiled callers call */
+    native_enter_fn *enter; /* what the interpreter calls */
+    uint32_t samples;       /* slices that ended in it, interpreted */
 };
 
 /* All functions of one module in one store. */
@@ -149,6 +154,10 @@ struct wasm_exec {
     struct wasm_instance *instance;
     struct wasm_global **globals;
     struct wasm_memory *memory; /* never NULL while running */
+    struct wasm_global *own_globals; /* the instance's own, from its first that is not imported */
+    struct code *codes;              /* of the instance's module */
+    const void *const *native;       /* helpers of compiled code, by enum native_helper */
+    uint8_t *native_limit;           /* compiled frames go on the C stack down to here */
 
     /* machine registers, valid while no instruction runs */
     const uint64_t *pc;

@@ -291,6 +291,38 @@ struct wasm_instance *wasm_exec_instance(const struct wasm_exec *x);
 void wasm_exec_set_user(struct wasm_exec *x, void *user);
 void *wasm_exec_user(const struct wasm_exec *x);
 
+/* ---- compiled code ---------------------------------------------------------------------------------------------
+ *
+ * Functions may be given compiled code at any time between two operators (outside of wasm_run, or in the slice
+ * function).  Nothing but speed changes: clock, traps, limits and snapshots are the interpreter's. */
+
+/* What a processor must have for an object to run here, as bits of this machine; 0: there is no compiled tier here. */
+uint64_t wasm_native_features(void);
+
+/* Lets functions of `m` in this store run in the code of an object (object.h). `object` is borrowed, must outlive the
+ * store, and is mapped readable and executable.  Functions that have code already keep it, but get new loop entries.
+ * ST_CORRUPT, ST_VERSION, ST_MISMATCH (of another module), ST_UNSUPPORTED (of another machine): nothing has changed. */
+NODISCARD enum status wasm_install(struct wasm_store *s, const struct wasm_module *m, struct span object,
+                                   struct err *e);
+
+/* Where interpreted time goes. */
+struct wasm_hot {
+    const struct wasm_module *module;
+    uint32_t func;
+    uint32_t loop;    /* the loop it was found in (offset of the `loop` operator in the file), or 0 */
+    uint32_t caller;  /* the function that called it; UINT32_MAX when none or of another instance */
+    uint32_t samples; /* of this function so far */
+};
+
+/* `fn` is told where an interpreted guest is, at every slice (wasm_set_slice), just before the slice function. */
+void wasm_set_hot(struct wasm_exec *x, void (*fn)(void *ctx, const struct wasm_hot *hot), void *ctx);
+
+bool wasm_func_is_compiled(const struct wasm_store *s, const struct wasm_module *m, uint32_t func);
+
+/* Compiled frames use the C stack that wasm_run is called on, down to `bytes` below where it is called (default
+ * 128 KiB); deeper recursion goes on in the interpreter. */
+void wasm_set_native_stack(struct wasm_exec *x, size_t bytes);
+
 /* ---- snapshots ------------------------------------------------------------------------------------------------- */
 
 /* Writes the state of one instance and one exec in it (idle, stopped, interrupted or parked) in the canonical form of
