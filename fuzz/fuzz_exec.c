@@ -26,8 +26,7 @@ static enum wasm_host host(void *env, struct wasm_exec *x, uint64_t *slots) {
 }
 
 static bool start(struct machine *m, const struct wasm_module *module) {
-    struct wasm_config c = {
-        .max_memory_bytes = 4 * WASM_PAGE_SIZE, .max_table_elems = 1000, .max_stack_slots = 4000, .max_frames = 200};
+    struct wasm_config c = {.max_memory_bytes = 4 * WASM_PAGE_SIZE, .max_table_elems = 1000, .max_stack_slots = 4000};
     struct wasm_extern imports[16];
     uint32_t n = wasm_module_nimports(module);
     *m = (struct machine){.module = module, .store = wasm_store_new(&c)};

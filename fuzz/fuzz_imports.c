@@ -435,7 +435,7 @@ static void machine_init(struct machine *m, const struct wasm_module *module, co
     struct wasm_extern imports[MAX_IMPORTS];
     struct wasm_instance *instance;
     c.max_memory_bytes = 2 * WASM_PAGE_SIZE; /* the second one is never there: a guard */
-    c.max_stack_slots = c.max_frames = 16;
+    c.max_stack_slots = 16;
     struct wasm_store *store = wasm_store_new(&c);
     m->edge = edge_new(o);
     must(edge_link(m->edge, module, store, imports, NULL) == ST_OK);

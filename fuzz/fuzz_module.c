@@ -18,7 +18,7 @@ static void check_functions(const struct wasm_module *m) {
         const struct module_func *f = &m->funcs[i];
         const struct wasm_functype *t = &m->types[f->type];
         check_inside(m->bytes, f->code, f->end);
-        must(f->frame_slots >= t->param_slots + f->nlocals && f->frame_slots <= WASM_MAX_FRAME_SLOTS);
+        must(f->frame_slots > t->param_slots + f->nlocals && f->frame_slots <= WASM_MAX_FRAME_SLOTS);
         must(f->nops <= (size_t)(f->end - f->code));
     }
 }

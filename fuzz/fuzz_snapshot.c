@@ -24,8 +24,7 @@ enum { ROOM = 4 << 20 };
 static struct wasm_module *module;
 
 static void run(const uint8_t *data, size_t size, struct buf *saved) {
-    struct wasm_config c = {
-        .max_memory_bytes = 3 * WASM_PAGE_SIZE, .max_table_elems = 8, .max_stack_slots = 4000, .max_frames = 200};
+    struct wasm_config c = {.max_memory_bytes = 3 * WASM_PAGE_SIZE, .max_table_elems = 8, .max_stack_slots = 4000};
     struct wasm_store *s = wasm_store_new(&c);
     struct wasm_instance *i;
     must(wasm_instance_new(s, module, NULL, 0, &i, NULL) == ST_OK);

@@ -41,7 +41,7 @@ struct guest_limits {
 struct guest_limits guest_limits_default(void);
 
 /* By name and value, as a run's header has them; and back: false for a name or value that cannot be. */
-enum { GUEST_NLIMITS = 10 };
+enum { GUEST_NLIMITS = 9 };
 void guest_limits_list(const struct guest_limits *l, const char *names[GUEST_NLIMITS], uint64_t values[GUEST_NLIMITS]);
 bool guest_limits_set(struct guest_limits *l, const char *name, uint64_t value);
 

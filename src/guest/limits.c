@@ -5,7 +5,6 @@
     X(memory_bytes, wasm.max_memory_bytes) \
     X(table_elems,  wasm.max_table_elems) \
     X(stack_slots,  wasm.max_stack_slots) \
-    X(frames,       wasm.max_frames) \
     X(fuel_ticks,   fuel_ticks) \
     X(time_ms,      time_ms) \
     X(fuel_per_second, fuel_per_second) \

@@ -6,9 +6,10 @@
  *   exact   one instruction for one operator, each preceded by a check of the clock, operands always in their canonical
  *           slot; used for the last few ticks before a stop, and to enter a restored state at any operator
  *
- * The canonical frame: slots of parameters and locals, then the operand stack; v128 takes two slots.  A callee's frame
- * starts at its first argument, so arguments and results are never copied.  Every result is written to its slot; the
- * accumulators r, d, s only mirror the last integer, f64 and f32 result.
+ * The canonical frame: slots of the parameters, one for the link (native.h; nobody else's), those of the declared
+ * locals, then the operand stack; v128 takes two slots.  A callee's frame starts at its first argument, so arguments
+ * and results are never copied.  Every result is written to its slot; the accumulators r, d, s only mirror the last
+ * integer, f64 and f32 result.
  *
  * The clock costs nothing on straight code: every place `pc` has a potential P(pc), the operators since the function's
  * entry or the last call in code order, and the exact clock is
@@ -32,7 +33,7 @@ struct code {
     const uint64_t *entry; /* fused; NULL until first called */
     uint32_t frame_slots;  /* of the canonical frame */
     uint32_t param_slots;
-    uint32_t zero_slots; /* declared locals, zeroed at entry; known once translated */
+    uint32_t zero_slots; /* link and declared locals, zeroed at entry; known once translated */
     uint32_t fused_words;
     uint32_t exact_words;
     uint32_t func; /* index in the module */

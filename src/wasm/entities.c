@@ -8,7 +8,6 @@ struct wasm_config wasm_config_default(void) {
         .max_memory_bytes = 1ull << 32,
         .max_table_elems = 10000000,
         .max_stack_slots = 1 << 20,
-        .max_frames = 1 << 16,
     };
 }
 

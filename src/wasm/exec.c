@@ -3,19 +3,39 @@
 #include "wasm/engine.h"
 #include "wasm/translate.h"
 
+#include <sys/mman.h>
+
 enum { SLICE_TICKS = 1 << 18 };      /* between two looks at x->interrupt */
 enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
 
 /* ---- life ----------------------------------------------------------------------------------------------------------
  */
 
+/* Each frame has its link slot, which no other shares; beside it there are at most two markers, and some at the bottom.
+ * So frames never run out before slots do. */
+static size_t most_frames(const struct wasm_store *s) {
+    return 3 * (size_t)s->config.max_stack_slots + 8;
+}
+
+/* The outermost call's arguments are put down, and a host function's results, before anyone has looked at the end. */
+static size_t most_slots(const struct wasm_store *s) {
+    size_t unchecked = WASM_MAX_PARAMS > WASM_MAX_RESULTS ? WASM_MAX_PARAMS : WASM_MAX_RESULTS;
+    return s->config.max_stack_slots + 2 * unchecked + ZERO_SLOTS;
+}
+
+static size_t stacks_size(const struct wasm_store *s) {
+    return most_slots(s) * sizeof(uint64_t) + most_frames(s) * sizeof(struct frame);
+}
+
 struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     struct wasm_exec *x = mem_zalloc(sizeof *x);
     x->store = s;
-    x->frames = mem_zalloc(((size_t)s->config.max_frames + 2) * sizeof *x->frames);
-    x->frames_end = x->frames + s->config.max_frames + 2;
-    x->stack = mem_zalloc(((size_t)s->config.max_stack_slots + ZERO_SLOTS) * sizeof *x->stack);
+    /* address space; pages come into being when touched */
+    x->stack = mmap(NULL, stacks_size(s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must((void *)x->stack != MAP_FAILED);
     x->stack_end = x->stack + s->config.max_stack_slots;
+    x->frames = (struct frame *)(void *)(x->stack + most_slots(s));
+    x->frames_end = x->frames + most_frames(s);
     x->memory = &x->no_memory;
     return x;
 }
@@ -23,8 +43,7 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
 void wasm_exec_free(struct wasm_exec *x) {
     if (!x)
         return;
-    mem_free(x->frames);
-    mem_free(x->stack);
+    munmap(x->stack, stacks_size(x->store));
     mem_free(x->trap_text);
     mem_free(x);
 }
@@ -320,10 +339,11 @@ bool slow_translate(struct wasm_exec *x) {
 
 /* Pushes a frame for `c` at slots `fp`; its parameters are there. */
 static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret) {
-    if (fp + c->frame_slots > x->stack_end || x->top + 1 >= x->frames_end)
+    if (fp + c->frame_slots > x->stack_end)
         return false;
     fused_code(c); /* also tells zero_slots */
     struct frame *t = ++x->top;
+    must(t < x->frames_end);
     *t = (struct frame){.ret = ret, .fp = fp, .code = c};
     x->fp = fp;
     memset(fp + c->param_slots, 0, c->zero_slots * sizeof *fp);
@@ -408,8 +428,7 @@ static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t 
     bool cross = f->instance != x->instance;
     struct frame *top = x->top;
     if (cross) {
-        if (x->top + 1 >= x->frames_end)
-            return trap(x, WASM_TRAP_STACK_EXHAUSTED);
+        must(x->top + 1 < x->frames_end);
         *++x->top = (struct frame){.ret = ret, .fp = x->fp, .instance = x->instance};
     }
     const uint64_t *at = x->pc;
@@ -477,7 +496,7 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
     struct wasm_instance *caller = x->instance;
     const uint64_t *ret = t->ret, *at = x->pc;
     bool marker = cross && ret != interp_cross_code();
-    if (fp + f->code->frame_slots > x->stack_end || (marker && t + 1 >= x->frames_end)) {
+    if (fp + f->code->frame_slots > x->stack_end) {
         x->pc = at;
         return trap(x, WASM_TRAP_STACK_EXHAUSTED);
     }

@@ -15,7 +15,7 @@ enum {
     WASM_MAX_PARAMS = 1000,
     WASM_MAX_RESULTS = 1000,
     WASM_MAX_LOCALS = 50000,
-    WASM_MAX_FRAME_SLOTS = 65000, /* locals and operands of one function, in slots */
+    WASM_MAX_FRAME_SLOTS = 65000, /* locals, link and operands of one function, in slots */
     WASM_MAX_BODY_BYTES = 64 << 20,
     WASM_MAX_BLOCK_DEPTH = 1 << 20,
     WASM_MAX_CONST_DEPTH = 1000, /* operands of a constant expression */
@@ -36,8 +36,8 @@ struct module_func {
     const uint8_t *locals_code; /* the body's local declarations (vector of counts and types), before `code` */
     uint32_t nlocals;           /* declared locals, without parameters */
     /* By validate.c: */
-    uint32_t frame_slots; /* canonical frame: parameters, locals and the highest operand stack, where unreachable code
-                             counts as it is validated */
+    uint32_t frame_slots; /* canonical frame: parameters, link, locals and the highest operand stack, where unreachable
+                             code counts as it is validated */
     uint32_t nops;        /* operators that are ticks: no path without a jump backwards or a call takes more */
 };
 

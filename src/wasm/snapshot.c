@@ -13,9 +13,7 @@ enum { SNAPSHOT_VERSION = 1, BLOCK = 4096 };
 /* ---- what a call leaves behind
  * --------------------------------------------------------------------------------------- */
 
-/* The type of the function called by the operator at `offset`, and where the next operator is; NULL when that is no
- * call. */
-static const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset, uint32_t *next) {
+const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset, uint32_t *next) {
     const uint8_t *p = m->bytes.data + offset, *end = m->bytes.data + m->bytes.size;
     uint64_t a, b;
     uint8_t op = *p++;
@@ -128,7 +126,9 @@ static void save_frame(struct saving *s, const struct frame *f, const struct pla
     buf_varint(out, f->code->func);
     buf_varint(out, p->offset);
     const uint64_t *slot = f->fp;
+    uint32_t nparams = s->instance->funcs[f->code->func]->type->nparams;
     for (uint32_t i = 0; i < p->nlocals; i++) {
+        slot += i == nparams; /* the link */
         put_value(s, p->local_types[i], slot);
         slot += type_slots(p->local_types[i]);
     }
@@ -314,7 +314,7 @@ static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance 
     const struct wasm_functype *ft = i->funcs[func]->type;
     if (*expect && (ft->nresults != (*expect)->nresults || memcmp(ft->results, (*expect)->results, ft->nresults) != 0))
         return false;
-    if (x->fp + c->frame_slots > x->stack_end || x->top + 1 >= x->frames_end)
+    if (x->fp + c->frame_slots > x->stack_end)
         return false;
     struct place p;
     if (!place_at_offset(c, true, top ? PLACE_OP : PLACE_CALL, (uint32_t)offset, &p))
@@ -323,9 +323,12 @@ static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance 
         translate(c, true);
     uint64_t *slot = x->fp;
     for (uint32_t n = 0; n < p.nlocals; n++) {
+        slot += n == ft->nparams; /* the link */
         take_value(in, i, p.local_types[n], slot);
         slot += type_slots(p.local_types[n]);
     }
+    slot += p.nlocals == ft->nparams;
+    x->fp[c->param_slots] = 0;
     uint32_t next, keep = p.nvalues;
     if (!top) {
         *expect = call_at(m, (uint32_t)offset, &next);
@@ -342,6 +345,7 @@ static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance 
     if (ok && !in->bad) {
         const uint64_t *ret = x->top == x->frames ? interp_done_code() : x->pc;
         *++x->top = (struct frame){.ret = ret, .fp = x->fp, .code = c};
+        must(x->top < x->frames_end);
         x->pc = c->exact + p.word;
         if (!top)
             x->fp = slot; /* where the callee's arguments begin */
@@ -352,7 +356,7 @@ static bool load_frame(struct in *in, struct wasm_exec *x, struct wasm_instance 
 
 static bool load_frames(struct in *in, struct wasm_exec *x, struct wasm_instance *i) {
     uint64_t n = take_varint(in);
-    if (in->bad || n > x->store->config.max_frames)
+    if (in->bad || n > x->store->config.max_stack_slots)
         return false;
     if (n == 0) {
         x->state = EXEC_IDLE;

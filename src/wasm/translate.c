@@ -1375,10 +1375,11 @@ static void locals(struct translator *t, const struct wasm_functype *ft) {
     }
     must(at == n && t->p == t->func->code);
     for (uint32_t i = 0; i < n; i++) {
+        slot += i == ft->nparams; /* the link */
         t->local_slot[i] = (uint16_t)slot;
         slot += type_slots(t->local_types[i]);
     }
-    t->local_slots = slot;
+    t->local_slots = slot + (n == ft->nparams);
 }
 
 static void walk(struct translator *t) {

@@ -87,7 +87,7 @@ struct translator {
     struct fixup *fixups;
     uint32_t nfixups, fixups_cap;
 
-    uint32_t nlocals, local_slots;
+    uint32_t nlocals, local_slots; /* slots: with the link */
     uint8_t *local_types;
     uint16_t *local_slot;
     uint32_t *local_lazy; /* how many entries are lazy in it */

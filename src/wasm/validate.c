@@ -163,7 +163,8 @@ static void add_locals(struct validator *v, uint32_t n, uint8_t type) {
 
 // Parameters, then the declared locals; decode.c has checked the declarations.
 static void set_locals(struct validator *v, const struct module_func *f, const struct wasm_functype *type) {
-    v->nlocals = v->nruns = v->local_slots = 0;
+    v->nlocals = v->nruns = 0;
+    v->local_slots = 1; // the link
     for (uint32_t i = 0; i < type->nparams; i++)
         add_locals(v, 1, type->params[i]);
     uint32_t n = read_u32(&v->r);

@@ -68,7 +68,7 @@ struct validator {
     uint8_t locals[LOCALS_FLAT];
     struct local_run *runs; /* NULL until a body needs it */
     uint32_t nlocals, nruns;
-    uint32_t local_slots;
+    uint32_t local_slots; /* and the link */
 
     uint32_t nfree; /* operators so far that are no tick */
 

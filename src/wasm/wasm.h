@@ -27,7 +27,7 @@ struct wasm_global;
 struct wasm_exec;
 
 /* Bumped whenever the same module and inputs could behave differently (ticks, traps, NaNs, limits). */
-enum { WASM_SEMANTICS_VERSION = 1 };
+enum { WASM_SEMANTICS_VERSION = 2 };
 enum { WASM_PAGE_SIZE = 65536 };
 
 /* ---- types and values ------------------------------------------------------------------------------------------ */
@@ -138,10 +138,9 @@ struct wasm_config {
     uint64_t max_memory_bytes; /* per memory; growth beyond fails with -1, a larger minimum fails instantiation */
     uint32_t max_table_elems;  /* per table */
     uint32_t max_stack_slots;  /* depth in canonical slots (docs/design/clock.md) before call stack exhausted */
-    uint32_t max_frames;       /* depth in calls */
 };
 
-/* 4 GiB, 10 million elements, 1 Mi slots, 64 Ki frames. */
+/* 4 GiB, 10 million elements, 1 Mi slots. */
 struct wasm_config wasm_config_default(void);
 
 struct wasm_store *wasm_store_new(const struct wasm_config *config);

@@ -197,13 +197,13 @@ static void limits_have_names(void **state) {
     struct guest_limits l = guest_limits_default(), back = {0};
     (void)state;
     l.time_ms = 1500;
-    l.wasm.max_frames = 99;
+    l.wasm.max_stack_slots = 99;
     guest_limits_list(&l, names, values);
     for (int i = 0; i < GUEST_NLIMITS; i++)
         assert_true(guest_limits_set(&back, names[i], values[i]));
     assert_memory_equal(&l, &back, sizeof l);
     assert_false(guest_limits_set(&back, "patience", 1));
-    assert_false(guest_limits_set(&back, "frames", (uint64_t)1 << 32));
+    assert_false(guest_limits_set(&back, "stack_slots", (uint64_t)1 << 32));
 }
 
 int main(void) {

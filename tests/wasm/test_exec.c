@@ -288,9 +288,10 @@ static void recursion_ends(void **state) {
     assert_int_equal(wasm_trap(m.exec), WASM_TRAP_STACK_EXHAUSTED);
     uint64_t deep = wasm_clock(m.exec);
     wasm_reset(m.exec);
-    call(&m, "flat", 0, 0); /* frames without slots end too */
+    call(&m, "flat", 0, 0); /* nothing but links ends too */
     assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
-    assert_int_equal(wasm_backtrace(m.exec, NULL, 0), c.max_frames + 1);
+    assert_int_equal(wasm_trap(m.exec), WASM_TRAP_STACK_EXHAUSTED);
+    assert_int_equal(wasm_backtrace(m.exec, NULL, 0), c.max_stack_slots);
     stop(&m);
     /* the same depth, tick by tick at the end */
     start(&m, &c);
@@ -299,6 +300,54 @@ static void recursion_ends(void **state) {
     assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
     assert_true(wasm_clock(m.exec) == deep);
     close_module(&m);
+}
+
+/* Each frame of "deep" has a parameter, the link and two operands; the next begins at the first operand.  So n of them
+ * take 2 n + 2 slots, on both sides of a snapshot, fast and tick by tick. */
+static void depth_is_slots(void **state) {
+    static struct buf saved;
+    (void)state;
+    for (uint32_t slots = 4; slots < 64; slots++) {
+        struct machine m;
+        struct wasm_config c = wasm_config_default();
+        c.max_stack_slots = slots;
+        uint32_t frames = (slots - 2) / 2;
+        open_module(&m, "limits", &c);
+        call(&m, "deep", 0, 0);
+        assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
+        assert_int_equal(wasm_trap(m.exec), WASM_TRAP_STACK_EXHAUSTED);
+        assert_int_equal(wasm_backtrace(m.exec, NULL, 0), frames);
+        uint64_t ticks = wasm_clock(m.exec);
+        assert_int_equal(ticks, 4 * frames);
+        wasm_reset(m.exec);
+        call(&m, "flat", 0, 0);
+        assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
+        assert_int_equal(wasm_backtrace(m.exec, NULL, 0), slots);
+        stop(&m);
+
+        start(&m, &c);
+        call(&m, "deep", 0, 0);
+        for (uint64_t t = 1; t < ticks; t++)
+            assert_int_equal(wasm_run(m.exec, t), WASM_STOPPED);
+        buf_init(&saved, ROOM);
+        assert_int_equal(wasm_snapshot_save(m.exec, m.instance, &saved, NULL), ST_OK);
+        assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
+        assert_int_equal(wasm_backtrace(m.exec, NULL, 0), frames);
+        stop(&m);
+
+        start(&m, &c);
+        assert_int_equal(wasm_snapshot_load(m.exec, m.instance, buf_span(&saved), NULL), ST_OK);
+        assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_TRAPPED);
+        assert_int_equal(wasm_clock(m.exec), ticks);
+        assert_int_equal(wasm_backtrace(m.exec, NULL, 0), frames);
+        stop(&m);
+
+        c.max_stack_slots = 2 * frames + 1; /* one less than they take */
+        start(&m, &c);
+        assert_int_equal(wasm_snapshot_load(m.exec, m.instance, buf_span(&saved), NULL), ST_CORRUPT);
+        buf_deinit(&saved);
+        close_module(&m);
+    }
 }
 
 /* A trap names its operator, also in the middle of a pair, and its callers; the same when stepped. */
@@ -388,6 +437,7 @@ int main(void) {
         cmocka_unit_test(a_loop_is_interrupted),
         cmocka_unit_test(a_bulk_operation_is_interrupted),
         cmocka_unit_test(recursion_ends),
+        cmocka_unit_test(depth_is_slots),
         cmocka_unit_test(traps_have_a_place),
         cmocka_unit_test(either_half_of_a_pair_traps),
         cmocka_unit_test(growth_is_decided_by_the_limit),
