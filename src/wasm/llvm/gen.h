@@ -21,15 +21,19 @@ struct unit {
     const struct wasm_module *wasm;
     const struct llvm_request *request;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, v128; /* v128 is <2 x i64> */
+    LLVMValueRef *bodies;                                   /* [nfuncs] NULL: not in this unit */
+    unsigned prof_kind, tbaa_kind, invariant_kind;          /* of metadata */
+    LLVMValueRef rarely, nothing, alias[4];                 /* metadata */
 };
 
 /* One function being generated. */
 struct gen {
     struct unit *u;
-    LLVMBuilderRef b; /* at the end of the block being filled */
+    LLVMBuilderRef b;         /* at the end of the block being filled */
+    LLVMBuilderRef variables; /* at the end of the entry block */
     LLVMValueRef fn;
     uint32_t offset; /* of the operator being generated, in the module file */
-    struct frame *frame;
+    struct body *frame;
 };
 
 /* ---- gen.c ---- */
@@ -61,8 +65,9 @@ struct operands {
     uint32_t memory_offset;  /* memory operators */
 };
 
-/* Any operator whose SIG is not SPECIAL, but memory.size, memory.grow, bulk operators and constants. NULL for stores.
- * *raw is set when the result is an f32 or f64 computed by arithmetic whose NaN is not canonical yet: the caller
+/* Any operator whose SIG is not SPECIAL, but memory.size, memory.grow, bulk operators and constants.
+ * NULL for stores.
+ * * *raw is set when the result is an f32 or f64 computed by arithmetic whose NaN is not canonical yet: the caller
  * settles that with gen_canon where somebody may see the bits.  Operands may be raw only where that cannot be seen
  * (arithmetic, comparison, conversion): gen_takes_raw tells. */
 LLVMValueRef gen_operator(struct gen *g, enum wasm_op op, const struct operands *in, bool *raw);
