@@ -39,7 +39,19 @@ void liveness_free(struct liveness *l);
  * Belongs to `l`. */
 const uint64_t *liveness_at(const struct liveness *l, uint32_t offset);
 
-/* The set before any one operator, into set[LIVENESS_WORDS(parameters and locals)]. */
-void liveness_before(const struct wasm_module *m, uint32_t func, uint32_t offset, uint64_t *set);
+static inline bool liveness_before(const struct liveness *l, uint32_t offset, uint32_t local) {
+    return liveness_has(liveness_at(l, offset), local);
+}
+
+/* Right after the call at that offset has returned. */
+static inline bool liveness_after(const struct liveness *l, uint32_t offset, uint32_t local) {
+    return liveness_has(liveness_at(l, offset), local);
+}
+
+/* The set before the operator at any one offset, into set[LIVENESS_WORDS(parameters and locals)]. */
+void liveness_find(struct liveness *l, uint32_t offset, uint64_t *set);
+
+/* Memory that `l` takes, in bytes. */
+size_t liveness_size(const struct liveness *l);
 
 #endif

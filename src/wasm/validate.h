@@ -84,6 +84,8 @@ void validate_note_height(struct validator *v);
 
 /* validate_scan.c: reads a body, from its first operator to its end, only as to its form. */
 void validate_scan(struct reader *r);
+/* The immediates of one operator. */
+void validate_skip_immediates(struct reader *r, enum wasm_imm imm);
 /* Fails because there is no operator at `at`. */
 void validate_illegal(struct reader *r, const uint8_t *at);
 

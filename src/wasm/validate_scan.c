@@ -31,7 +31,7 @@ static void skip_memory(struct reader *r) {
         reader_fail(r, at, ST_MALFORMED, "zero byte expected");
 }
 
-static void skip_immediates(struct reader *r, enum wasm_imm imm) {
+void validate_skip_immediates(struct reader *r, enum wasm_imm imm) {
     const uint8_t *at = r->p;
     switch (imm) {
     case IMM_NONE:
@@ -110,7 +110,7 @@ void validate_scan(struct reader *r) {
         if (op == OP_COUNT)
             validate_illegal(r, at);
         else
-            skip_immediates(r, (enum wasm_imm)wasm_op_infos[op].imm);
+            validate_skip_immediates(r, (enum wasm_imm)wasm_op_infos[op].imm);
         depth += op == OP_BLOCK || op == OP_LOOP || op == OP_IF;
         depth -= op == OP_END;
     }
