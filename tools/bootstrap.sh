@@ -5,7 +5,7 @@
 # they are. AEON_NO_BOOTSTRAP=1 skips it all.
 set -euo pipefail
 
-build=(cmake ninja-build pkg-config ccache clang-22 lld-22 libuv1-dev libzstd-dev libssl-dev
+build=(cmake ninja-build pkg-config ccache clang-22 lld-22 llvm-22-dev libuv1-dev libzstd-dev libssl-dev
     libcmocka-dev libyaml-dev libboost-context-dev)
 demo=(ca-certificates)
 test=(build-essential git python3 ca-certificates
@@ -60,17 +60,20 @@ apt() {
 }
 apt update || say "apt-get update failed; trying with the package lists there are"
 
-# A package this machine's sources do not offer is left out aloud. For the compiler there is a substitute; where there
-# is none, the step that needs it says so.
+# A package this machine's sources do not offer is left out aloud. For the compiler and for LLVM there are substitutes;
+# where there is none, the step that needs it says so.
 offered=()
 for package in "${missing[@]}"; do
     if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then
         offered+=("$package")
         continue
     fi
-    say "no package source of this machine offers $package (clang-22 comes from bookworm-security): going on without"
+    say "no package source of this machine offers $package (clang-22 and llvm-22 come from bookworm-security):" \
+        "going on without"
     if [ "$package" = clang-22 ]; then
         offered+=(gcc libc6-dev)
+    elif [ "$package" = llvm-22-dev ] && apt-cache show --no-all-versions llvm-19-dev >/dev/null 2>&1; then
+        offered+=(llvm-19-dev)
     fi
 done
 [ ${#offered[@]} -eq 0 ] || apt install -y --no-install-recommends "${offered[@]}" >/dev/null
