@@ -10,12 +10,15 @@
 
 enum { OBJECT_VERSION = 1 };
 
-/* A place at which compiled code can be entered; offsets count from the text. */
+enum { OBJECT_ALIGN = 4096 }; /* of the text in the file: it is mapped as it lies there */
+
+/* A place at which compiled code can be entered; offsets count from the text. Entries are ascending by func and loop.
+ */
 struct object_entry {
-    uint32_t func;   /* index in the module */
-    uint32_t loop;   /* 0: the function's entry; else the offset in the module file of the `loop` operator */
-    uint32_t enter;  /* native_enter_fn */
-    uint32_t body;   /* compiled function (native.h); of a loop entry 0 */
+    uint32_t func;  /* index in the module */
+    uint32_t loop;  /* 0: the function's entry; else the offset in the module file of the `loop` operator */
+    uint32_t enter; /* native_enter_fn */
+    uint32_t body;  /* compiled function (native.h); of a loop entry 0 */
 };
 
 /* A view of an object's bytes. */
@@ -25,11 +28,17 @@ struct object {
     uint64_t features;       /* of the processor, wasm_native_features(): a superset must be there */
     uint32_t nentries;
     const uint8_t *entries; /* read them with object_entry */
-    struct span text;        /* machine code and constants; page-aligned in the file */
+    struct span text;       /* machine code and constants; page-aligned in the file */
 };
 
-/* Checks everything but that the code is right: sizes, order, offsets, the checksum. ST_CORRUPT, ST_VERSION. */
+/* Checks everything but that the code is right: sizes, order, offsets, the checksum. ST_CORRUPT; ST_VERSION also when
+ * it was made for other semantics or another ABI than this build's. */
 NODISCARD enum status object_open(struct span bytes, struct object *out, struct err *e);
 struct object_entry object_entry(const struct object *o, uint32_t i);
+
+/* Appends an object of this build's versions; what it is given must be as object_open wants it. ST_LIMIT when `out` is
+ * full. */
+NODISCARD enum status object_write(const struct sha256 *module, uint64_t features, const struct object_entry *entries,
+                                   uint32_t nentries, struct span text, struct buf *out, struct err *e);
 
 #endif
