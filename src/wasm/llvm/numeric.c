@@ -68,10 +68,18 @@ static LLVMValueRef canonical_nan(LLVMTypeRef type, LLVMTypeRef ints, bool is_do
     return LLVMConstBitCast(numeric_constant(ints, is_double ? NUM_CANON_F64 : NUM_CANON_F32), type);
 }
 
+/* For LLVM one NaN is as good as another: it makes sqrt(a) of (a < 0 ? NaN : sqrt(a)).  So that it cannot do such
+ * things to what is canonicalised, it is not to know where that comes from. */
+static LLVMValueRef fence(struct gen *g, LLVMValueRef v) {
+    LLVMTypeRef type = LLVMTypeOf(v);
+    return gen_intrinsic(g, "llvm.arithmetic.fence", &type, 1, &v, 1);
+}
+
 /* A branch, not a choice of values: whoever uses the result need not wait for the comparison. */
 LLVMValueRef gen_canon(struct gen *g, LLVMValueRef v) {
     struct unit *u = g->u;
     LLVMTypeRef type = LLVMTypeOf(v);
+    v = fence(g, v);
     bool is_double = type == u->f64;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     LLVMBasicBlockRef nan = LLVMAppendBasicBlockInContext(u->context, g->fn, "nan");
@@ -91,6 +99,7 @@ static LLVMValueRef canon_lanes(struct gen *g, LLVMValueRef v) {
     LLVMTypeRef type = LLVMTypeOf(v);
     bool is_double = LLVMGetElementType(type) == g->u->f64;
     LLVMTypeRef ints = numeric_ints(g->u, is_double ? 64 : 32, LLVMGetVectorSize(type));
+    v = fence(g, v);
     LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, "");
     return LLVMBuildSelect(g->b, is_nan, canonical_nan(type, ints, is_double), v, "");
 }
