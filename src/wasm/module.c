@@ -88,6 +88,11 @@ uint32_t wasm_module_nfuncs(const struct wasm_module *m) {
     return m->nfuncs;
 }
 
+uint32_t wasm_module_func_bytes(const struct wasm_module *m, uint32_t func) {
+    const struct module_func *f = &m->funcs[func];
+    return f->code ? (uint32_t)(f->end - f->code) : 0;
+}
+
 bool wasm_module_custom(const struct wasm_module *m, const char *name, uint32_t i, struct span *content) {
     for (uint32_t c = 0; c < m->ncustoms; c++)
         if (span_equal(m->customs[c].name, SPAN_STR(name)) && i-- == 0) {

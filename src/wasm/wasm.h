@@ -125,6 +125,8 @@ struct span wasm_module_bytes(const struct wasm_module *m);
 
 /* Functions in the index space, imports included. */
 uint32_t wasm_module_nfuncs(const struct wasm_module *m);
+/* How long a function's body is; 0: it is imported. */
+uint32_t wasm_module_func_bytes(const struct wasm_module *m, uint32_t func);
 
 /* The name of a function from the name section, else an export or import name; false when there is none. */
 bool wasm_module_func_name(const struct wasm_module *m, uint32_t func, struct span *name);
