@@ -22,6 +22,7 @@ static void take_place(struct translator *t, enum place_kind kind, uint32_t offs
         mem_free(f->local_types);
     }
     *f = (struct place){.kind = kind, .word = t->nout, .offset = offset, .ticks = t->ticks};
+    f->loop = kind == PLACE_LABEL && t->m->bytes.data[t->offset] == 0x03 ? t->offset : 0;
     f->nlocals = t->nlocals;
     f->local_types = mem_alloc(t->nlocals);
     memcpy(f->local_types, t->local_types, t->nlocals);

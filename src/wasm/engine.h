@@ -39,10 +39,12 @@ struct code {
     uint32_t func; /* index in the module */
     const uint64_t *exact;
     struct module_code *home;
+    const uint64_t *start; /* where calls go: entry, or into compiled code; NULL until first called */
     /* compiled (native.h); NULL: not */
-    void *native;           /* what compiled callers call */
-    native_enter_fn *enter; /* what the interpreter calls */
-    uint32_t samples;       /* slices that ended in it, interpreted */
+    void *native;              /* what compiled callers call */
+    native_enter_fn *enter;    /* what the interpreter calls */
+    struct native_loop *loops; /* entries at heads of loops */
+    uint32_t samples;          /* slices that ended in it, interpreted */
 };
 
 /* All functions of one module in one store. */
@@ -53,6 +55,8 @@ struct module_code {
     const struct wasm_functype **types; /* [ntypes] the store's own, equal types being one pointer */
     struct code *codes;                 /* [nfuncs], imports unused */
     uint32_t max_ops;                   /* of any function: bound of ticks between two looks at the fuel */
+    struct sha256 hash;                 /* of the module, once an object has come */
+    bool hashed;
 };
 
 struct wasm_func {
@@ -96,6 +100,7 @@ struct wasm_instance {
     struct wasm_table **tables;
     struct wasm_memory **memories;
     struct wasm_global **globals;
+    struct wasm_global *own_globals;        /* [nglobals - nimported_globals] */
     uint8_t *dropped_elems, *dropped_datas; /* bool each */
 };
 
@@ -137,7 +142,9 @@ void value_from_slots(uint8_t type, const uint64_t *slots, union wasm_value *v);
 
 /* ---- execution --------------------------------------------------------------------------------------------------- */
 
-/* One call. A marker (code NULL) separates frames of different instances: it holds what its caller needs to go on. */
+/* One call. A marker (code NULL) separates frames of different instances: it holds what its caller needs to go on.
+ * Frames of compiled code have none here, but for the one through which it was entered; where it calls the engine there
+ * is an exit (code &native_exit) above that: instance and fp are the compiled caller's, ret is the link (native.h). */
 struct frame {
     const uint64_t *ret; /* where the caller goes on */
     uint64_t *fp;        /* this frame's slots (of a marker: its caller's) */
@@ -154,7 +161,7 @@ struct wasm_exec {
     uint64_t *stack_end;
     struct wasm_instance *instance;
     struct wasm_global **globals;
-    struct wasm_memory *memory; /* never NULL while running */
+    struct wasm_memory *memory;      /* never NULL while running */
     struct wasm_global *own_globals; /* the instance's own, from its first that is not imported */
     struct code *codes;              /* of the instance's module */
     const void *const *native;       /* helpers of compiled code, by enum native_helper */
@@ -182,6 +189,16 @@ struct wasm_exec {
     uint32_t interrupt;           /* atomic */
     void (*slice)(void *ctx, uint64_t ticks);
     void *slice_ctx;
+    void (*hot)(void *ctx, const struct wasm_hot *hot);
+    void *hot_ctx;
+    bool fresh; /* wasm_call's function has not begun */
+
+    /* compiled code on the C stack (native.c, unwind.c) */
+    struct frame *native_bottom;    /* the frame it was entered through first; NULL: there is none */
+    void *native_jump;              /* jmp_buf of wasm_run */
+    size_t native_bytes;            /* of C stack */
+    const struct native_loop *loop; /* about to be entered */
+    struct sites *sites;
 
     struct wasm_store *store;
     struct frame *frames;
@@ -199,6 +216,10 @@ uint64_t interp_handler(uint32_t op);
 /* Code the interpreter returns into: end of the outermost call, and return to another instance. */
 const uint64_t *interp_done_code(void);
 const uint64_t *interp_cross_code(void);
+/* Into the compiled code of the function on top, at its entry or at x->loop; and back to compiled code. */
+const uint64_t *interp_native_code(void);
+const uint64_t *interp_native_loop_code(void);
+const uint64_t *interp_exit_code(void);
 
 /* Slow parts of instructions (exec.c): they work on x's machine registers; true: go on at x->pc, false: leave
  * interp_run with x->outcome set. */
@@ -221,6 +242,9 @@ bool slow_table_bulk(struct wasm_exec *x);
 bool slow_table_get(struct wasm_exec *x);
 bool slow_table_set(struct wasm_exec *x);
 bool slow_table_grow(struct wasm_exec *x);
+bool slow_native(struct wasm_exec *x);
+bool slow_native_loop(struct wasm_exec *x);
+bool slow_exit(struct wasm_exec *x);
 
 /* Sets x->instance and what hangs on it. */
 void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i);

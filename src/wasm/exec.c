@@ -1,7 +1,6 @@
 /* exec.c: an execution from outside, and everything instructions do rarely: stopping, changing translation, calls that
  * leave the instance, growth and bulk operations. */
-#include "wasm/engine.h"
-#include "wasm/translate.h"
+#include "wasm/exec.h"
 
 #include <sys/mman.h>
 
@@ -37,6 +36,8 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     x->frames = (struct frame *)(void *)(x->stack + most_slots(s));
     x->frames_end = x->frames + most_frames(s);
     x->memory = &x->no_memory;
+    x->native = native_helpers;
+    x->native_bytes = 128 << 10;
     return x;
 }
 
@@ -45,6 +46,7 @@ void wasm_exec_free(struct wasm_exec *x) {
         return;
     munmap(x->stack, stacks_size(x->store));
     mem_free(x->trap_text);
+    native_sites_free(x->sites);
     mem_free(x);
 }
 
@@ -65,6 +67,15 @@ void wasm_set_slice(struct wasm_exec *x, void (*fn)(void *, uint64_t), void *ctx
     x->slice_ctx = ctx;
 }
 
+void wasm_set_hot(struct wasm_exec *x, void (*fn)(void *, const struct wasm_hot *), void *ctx) {
+    x->hot = fn;
+    x->hot_ctx = ctx;
+}
+
+bool exec_interrupted(const struct wasm_exec *x) {
+    return __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED);
+}
+
 static bool take_interrupt(struct wasm_exec *x) {
     return __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED) && __atomic_exchange_n(&x->interrupt, 0, __ATOMIC_ACQUIRE);
 }
@@ -72,6 +83,7 @@ static bool take_interrupt(struct wasm_exec *x) {
 void wasm_reset(struct wasm_exec *x) {
     must(x->state != EXEC_RUNNING && x->state != EXEC_HOST_CALL);
     x->state = EXEC_IDLE;
+    x->fresh = false;
     x->trap = WASM_TRAP_NONE;
     x->trap_first = false;
     mem_free(x->trap_text);
@@ -84,6 +96,8 @@ void exec_enter_instance(struct wasm_exec *x, struct wasm_instance *i) {
     x->instance = i;
     if (i) {
         x->globals = i->globals;
+        x->own_globals = i->own_globals;
+        x->codes = i->code->codes;
         x->memory = i->memories && i->memories[0] ? i->memories[0] : &x->no_memory;
     }
 }
@@ -104,7 +118,7 @@ static bool in_exact(const struct code *c, const uint64_t *pc) {
 }
 
 /* Where P is 0: fuel for fused code, a slice of what is left. */
-static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_here) {
+void exec_fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_here) {
     uint64_t room = x->until - clock, margin = EXEC_MARGIN(x->store);
     must(room > margin);
     room -= margin;
@@ -114,7 +128,7 @@ static void fuel_for_fused(struct wasm_exec *x, uint64_t clock, uint32_t ticks_h
     x->origin = clock + (uint64_t)fuel - ticks_here;
 }
 
-static void fuel_for_exact(struct wasm_exec *x, uint64_t clock) {
+void exec_fuel_for_exact(struct wasm_exec *x, uint64_t clock) {
     uint64_t room = x->until - clock;
     int64_t fuel = room > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)room;
     x->exact = true;
@@ -122,25 +136,21 @@ static void fuel_for_exact(struct wasm_exec *x, uint64_t clock) {
     x->origin = clock + (uint64_t)fuel;
 }
 
-static uint64_t clock_with(const struct wasm_exec *x, uint64_t ticks) {
-    return x->origin - (uint64_t)x->fuel + ticks;
-}
-
-static bool near_limit(const struct wasm_exec *x, uint64_t clock) {
+bool exec_near_limit(const struct wasm_exec *x, uint64_t clock) {
     return x->until - clock <= 2 * EXEC_MARGIN(x->store);
 }
 
 uint64_t wasm_clock(const struct wasm_exec *x) {
-    return x->state == EXEC_HOST_CALL ? clock_with(x, 0) : x->clock;
+    return x->state == EXEC_HOST_CALL ? exec_clock(x, 0) : x->clock;
 }
 
-static const uint64_t *exact_code(struct code *c) {
+const uint64_t *exec_exact_code(struct code *c) {
     if (!c->exact)
         translate(c, true);
     return c->exact;
 }
 
-static const uint64_t *fused_code(struct code *c) {
+const uint64_t *exec_fused_code(struct code *c) {
     if (!c->entry)
         translate(c, false);
     return c->entry;
@@ -156,7 +166,7 @@ static bool stop_place(struct code *c, const uint64_t *pc, struct place *p) {
 /* The address in exact code of a place found in fused code. */
 static const uint64_t *exact_at(struct code *c, const struct place *p) {
     struct place q;
-    exact_code(c);
+    exec_exact_code(c);
     bool ok = place_at_offset(c, true, p->kind == PLACE_CALL ? PLACE_CALL : PLACE_OP, p->offset, &q);
     must(ok);
     const uint64_t *pc = c->exact + q.word;
@@ -170,56 +180,101 @@ static bool go_exact(struct wasm_exec *x, uint64_t *clock) {
     struct place p;
     if (!stop_place(c, x->pc, &p))
         return false;
-    *clock = clock_with(x, p.ticks);
+    *clock = exec_clock(x, p.ticks);
     place_settle(&p, x->fp);
     x->pc = exact_at(c, &p);
     place_deinit(&p);
     return true;
 }
 
-static void leave(struct wasm_exec *x, enum wasm_outcome o, uint64_t clock) {
+void exec_leave(struct wasm_exec *x, enum wasm_outcome o, uint64_t clock) {
     x->outcome = o;
     x->clock = clock;
     x->state = EXEC_READY;
 }
 
-bool slow_fuel(struct wasm_exec *x) {
-    if (x->exact) /* fuel is exact: below zero only by a bulk operation's refund, noticed at the next check */
-        return true;
-    uint64_t low = clock_with(x, 0); /* the clock less P */
+void exec_trapped(struct wasm_exec *x, enum wasm_trap_kind k, uint32_t offset, uint64_t clock) {
+    x->trap = k;
+    x->trap_offset = offset;
+    x->outcome = WASM_TRAPPED;
+    x->clock = clock;
+    x->state = EXEC_TRAPPED;
+}
+
+void exec_exited(struct wasm_exec *x, uint64_t clock) {
+    x->outcome = WASM_EXITED;
+    x->clock = clock;
+    x->state = EXEC_EXITED;
+}
+
+/* Tells where interpreted time goes. */
+static void tell_hot(struct wasm_exec *x) {
+    struct code *c = x->top->code;
+    if (!x->hot || !in_fused(c, x->pc))
+        return;
+    const struct frame *below = x->top - 1;
+    struct wasm_hot h = {
+        .module = x->instance->module,
+        .func = c->func,
+        .loop = native_loop_at(x, c, x->pc),
+        .caller = UINT32_MAX,
+        .samples = ++c->samples,
+    };
+    if (below->code == &native_exit && below->instance == x->instance)
+        h.caller = NATIVE_LINK_FUNC((uint64_t)(uintptr_t)below->ret);
+    else if (below->code && below->code != &native_exit)
+        h.caller = below->code->func;
+    x->hot(x->hot_ctx, &h);
+}
+
+bool exec_renew(struct wasm_exec *x, uint64_t low) {
     if (x->slice)
         x->slice(x->slice_ctx, low);
-    bool interrupted = __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED);
-    if (!interrupted && x->until - low > 2 * EXEC_MARGIN(x->store)) {
-        fuel_for_fused(x, low, 0);
-        return true;
-    }
-    uint64_t clock = low;
+    if (exec_interrupted(x) || exec_near_limit(x, low))
+        return false;
+    exec_fuel_for_fused(x, low, 0);
+    return true;
+}
+
+bool exec_no_more(struct wasm_exec *x) {
+    uint64_t clock = exec_clock(x, 0);
+    if (x->pc == interp_native_code()) /* the interpreter does it this time */
+        x->pc = exec_fused_code(x->top->code);
     if (in_fused(x->top->code, x->pc)) {
         if (!go_exact(x, &clock))
             return true; /* within a branch; its end is near */
     }
     /* else exact code just returned to, or code between instances: P is 0 */
-    fuel_for_exact(x, clock);
-    if (interrupted && (in_exact(x->top->code, x->pc))) {
-        take_interrupt(x);
-        leave(x, WASM_INTERRUPTED, clock);
+    exec_fuel_for_exact(x, clock);
+    if (in_exact(x->top->code, x->pc) && take_interrupt(x)) {
+        exec_leave(x, WASM_INTERRUPTED, clock);
         return false;
     }
     return true;
 }
 
+bool slow_fuel(struct wasm_exec *x) {
+    if (x->exact) /* fuel is exact: below zero only by a bulk operation's refund, noticed at the next check */
+        return true;
+    tell_hot(x);
+    if (!exec_renew(x, exec_clock(x, 0)))
+        return exec_no_more(x);
+    if (in_fused(x->top->code, x->pc) && x->top->code->loops)
+        native_enter_loop(x);
+    return true;
+}
+
 bool slow_check(struct wasm_exec *x) {
-    leave(x, WASM_STOPPED, clock_with(x, 0));
+    exec_leave(x, WASM_STOPPED, exec_clock(x, 0));
     return false;
 }
 
 bool slow_point(struct wasm_exec *x) {
     struct code *c = x->top->code;
-    uint64_t clock = clock_with(x, 0);
-    if (x->exact && (near_limit(x, clock) || __atomic_load_n(&x->interrupt, __ATOMIC_RELAXED))) {
+    uint64_t clock = exec_clock(x, 0);
+    if (x->exact && (exec_near_limit(x, clock) || exec_interrupted(x))) {
         if (take_interrupt(x)) {
-            leave(x, WASM_INTERRUPTED, clock);
+            exec_leave(x, WASM_INTERRUPTED, clock);
             return false;
         }
         x->pc++;
@@ -229,12 +284,12 @@ bool slow_point(struct wasm_exec *x) {
     uint32_t word = (uint32_t)(x->pc - c->exact);
     bool ok = place_at_word(c, true, PLACE_CALL, word, &here) || place_at_word(c, true, PLACE_LABEL, word, &here);
     must(ok);
-    fused_code(c);
+    exec_fused_code(c);
     ok = place_at_offset(c, false, here.kind, here.offset, &there);
     must(ok);
     x->pc = c->entry + there.word;
     if (x->exact)
-        fuel_for_fused(x, clock, there.ticks);
+        exec_fuel_for_fused(x, clock, there.ticks);
     if (here.kind == PLACE_CALL && here.nvalues)
         x->r = x->fp[here.values[here.nvalues - 1].slot]; /* as after any call with one integer result */
     place_deinit(&here);
@@ -246,7 +301,7 @@ bool slow_point(struct wasm_exec *x) {
  * ------------------------------------------------------------------------------------------------------------ */
 
 /* After popping a frame in exact mode: the caller may stand in fused code. */
-static bool returned(struct wasm_exec *x) {
+bool exec_returned(struct wasm_exec *x) {
     if (x->exact && in_fused(x->top->code, x->pc)) {
         struct code *c = x->top->code;
         struct place p;
@@ -284,12 +339,12 @@ bool slow_return(struct wasm_exec *x) {
     if (n)
         x->r = x->fp[0];
     pop_frame(x);
-    return returned(x);
+    return exec_returned(x);
 }
 
 bool slow_done(struct wasm_exec *x) {
     x->outcome = WASM_DONE;
-    x->clock = clock_with(x, 0);
+    x->clock = exec_clock(x, 0);
     x->state = EXEC_DONE;
     return false;
 }
@@ -301,26 +356,24 @@ bool slow_cross(struct wasm_exec *x) {
     x->pc = marker->ret;
     x->fp = marker->fp;
     exec_enter_instance(x, marker->instance);
-    return returned(x);
+    return exec_returned(x);
 }
 
 bool slow_trap(struct wasm_exec *x) {
     struct code *c = x->top->code;
-    uint64_t clock = clock_with(x, 0);
-    x->trap_offset = 0;
+    uint64_t clock = exec_clock(x, 0);
+    uint32_t offset = 0;
     struct place p;
     if (!x->host && c && (in_fused(c, x->pc) || in_exact(c, x->pc))) {
         bool fused = in_fused(c, x->pc);
         if (place_at_word(c, !fused, x->trap_first ? PLACE_FIRST : PLACE_INSN,
                           (uint32_t)(x->pc - (fused ? c->entry : c->exact)), &p)) {
-            x->trap_offset = p.offset;
+            offset = p.offset;
             clock += fused ? p.ticks : 0;
             place_deinit(&p);
         }
     }
-    x->outcome = WASM_TRAPPED;
-    x->clock = clock;
-    x->state = EXEC_TRAPPED;
+    exec_trapped(x, x->trap, offset, clock);
     return false;
 }
 
@@ -338,33 +391,33 @@ bool slow_translate(struct wasm_exec *x) {
 }
 
 /* Pushes a frame for `c` at slots `fp`; its parameters are there. */
-static bool push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret) {
+bool exec_push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret) {
     if (fp + c->frame_slots > x->stack_end)
         return false;
-    fused_code(c); /* also tells zero_slots */
+    if (!c->start)
+        exec_fused_code(c); /* also tells zero_slots */
     struct frame *t = ++x->top;
     must(t < x->frames_end);
     *t = (struct frame){.ret = ret, .fp = fp, .code = c};
     x->fp = fp;
     memset(fp + c->param_slots, 0, c->zero_slots * sizeof *fp);
-    x->pc = c->entry;
+    x->pc = c->start;
     return true;
 }
 
-/* At a function's entry, x->pc its fused code: settles which code it is to run in. */
-static bool entered(struct wasm_exec *x) {
+bool exec_entered(struct wasm_exec *x) {
     if (x->exact) {
-        uint64_t clock = clock_with(x, 0);
-        if (near_limit(x, clock))
-            x->pc = exact_code(x->top->code);
+        uint64_t clock = exec_clock(x, 0);
+        if (exec_near_limit(x, clock))
+            x->pc = exec_exact_code(x->top->code);
         else
-            fuel_for_fused(x, clock, 0);
+            exec_fuel_for_fused(x, clock, 0);
         return true;
     }
     return x->fuel >= 0 || slow_fuel(x);
 }
 
-static void canonical_results(const struct wasm_functype *ft, uint64_t *slots) {
+void exec_canonical_results(const struct wasm_functype *ft, uint64_t *slots) {
     for (uint32_t i = 0; i < ft->nresults; i++) {
         if (ft->results[i] == WASM_I32 || ft->results[i] == WASM_F32)
             *slots = (uint32_t)*slots;
@@ -383,14 +436,10 @@ static enum call_end call_host(struct wasm_exec *x, struct wasm_func *f, uint64_
     switch (h) {
     case WASM_HOST_OK:
         x->host = NULL;
-        canonical_results(f->type, slots);
+        exec_canonical_results(f->type, slots);
         return CALL_RETURNED;
     case WASM_HOST_PARK: x->host = NULL; return CALL_PARKED;
-    case WASM_HOST_EXIT:
-        x->outcome = WASM_EXITED;
-        x->clock = clock_with(x, 0);
-        x->state = EXEC_EXITED;
-        return CALL_LEFT;
+    case WASM_HOST_EXIT: exec_exited(x, exec_clock(x, 0)); return CALL_LEFT;
     case WASM_HOST_TRAP:
     default: trap(x, WASM_TRAP_HOST); return CALL_LEFT;
     }
@@ -404,10 +453,10 @@ static bool operator_calls_host(struct wasm_exec *x, struct wasm_func *f, uint64
     enum call_end end = call_host(x, f, slots);
     if (end == CALL_PARKED) {
         x->fuel += x->exact ? 1 : ticks;
-        uint64_t clock = clock_with(x, x->exact ? 0 : ticks - 1);
+        uint64_t clock = exec_clock(x, x->exact ? 0 : ticks - 1);
         if (x->exact)
             x->pc--;
-        leave(x, WASM_PARKED, clock);
+        exec_leave(x, WASM_PARKED, clock);
     }
     return end == CALL_RETURNED;
 }
@@ -432,7 +481,7 @@ static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t 
         *++x->top = (struct frame){.ret = ret, .fp = x->fp, .instance = x->instance};
     }
     const uint64_t *at = x->pc;
-    if (!push_frame(x, f->code, slots, cross ? interp_cross_code() : ret)) {
+    if (!exec_push_frame(x, f->code, slots, cross ? interp_cross_code() : ret)) {
         x->top = top;
         x->pc = at;
         return trap(x, WASM_TRAP_STACK_EXHAUSTED);
@@ -440,7 +489,7 @@ static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t 
     x->fuel -= ticks;
     if (cross)
         exec_enter_instance(x, f->instance);
-    return entered(x);
+    return exec_entered(x);
 }
 
 bool slow_call_import(struct wasm_exec *x) {
@@ -489,7 +538,7 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
         if (f->type->nresults)
             x->r = fp[0];
         pop_frame(x);
-        returned(x);
+        exec_returned(x);
         return x->fuel >= 0 || slow_fuel(x);
     }
     bool cross = f->instance != x->instance;
@@ -507,11 +556,11 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
         *++x->top = (struct frame){.ret = ret, .fp = t[-1].fp, .instance = caller};
         ret = interp_cross_code();
     }
-    bool ok = push_frame(x, f->code, fp, ret);
+    bool ok = exec_push_frame(x, f->code, fp, ret);
     must(ok);
     if (cross)
         exec_enter_instance(x, f->instance);
-    return entered(x);
+    return exec_entered(x);
 }
 
 bool slow_return_call(struct wasm_exec *x) {
@@ -574,9 +623,9 @@ static uint64_t bulk_share(const struct wasm_exec *x, uint64_t n, uint32_t per_t
 }
 
 /* After a share: on to the next instruction, or back to this one with what is left. */
-static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, bool whole, uint32_t words) {
-    x->fuel -= (int64_t)(done / per_tick);
-    if (whole) {
+static bool bulk_next(struct wasm_exec *x, const struct bulk *b, uint32_t words) {
+    x->fuel -= (int64_t)b->ticks;
+    if (b->whole) {
         x->pc += words;
         return true;
     }
@@ -586,37 +635,33 @@ static bool bulk_next(struct wasm_exec *x, uint64_t done, uint32_t per_tick, boo
             x->origin -= (uint64_t)x->fuel + 1, x->fuel = -1; /* the clock stays, but someone must look */
         return slow_fuel(x);
     }
-    uint64_t clock = clock_with(x, 0) - 1; /* the operator's own tick is counted when it is done */
+    uint64_t clock = exec_clock(x, 0) - 1; /* the operator's own tick is counted when it is done */
     bool interrupted = take_interrupt(x);
     if (x->fuel >= 0 && !interrupted)
         return true;
     x->fuel += 1;
     x->pc -= 1; /* the check before it */
-    leave(x, interrupted ? WASM_INTERRUPTED : WASM_STOPPED, clock);
+    exec_leave(x, interrupted ? WASM_INTERRUPTED : WASM_STOPPED, clock);
     return false;
 }
 
-bool slow_memory_bulk(struct wasm_exec *x) {
-    uint64_t *v = x->fp + operand(x, 0);
-    uint32_t what = operand(x, 1);
+bool exec_memory_bulk(struct wasm_exec *x, uint64_t *v, uint32_t what, uint32_t segment, struct bulk *out) {
     uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
     struct wasm_memory *m = x->memory;
     const uint8_t *from = NULL;
     if (d + n > m->size)
-        return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+        return false;
     if (what == 1) {
         if (s + n > m->size)
-            return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+            return false;
         from = m->data + s;
     } else if (what == 2) {
-        uint32_t index = operand_imm(x);
-        struct span data = x->instance->module->datas[index].bytes;
-        if (s + n > (x->instance->dropped_datas[index] ? 0 : data.size))
-            return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+        struct span data = x->instance->module->datas[segment].bytes;
+        if (s + n > (x->instance->dropped_datas[segment] ? 0 : data.size))
+            return false;
         from = data.data + s;
     }
-    bool whole;
-    uint64_t share = bulk_share(x, n, 64, BULK_SLICE_BYTES, &whole);
+    uint64_t share = bulk_share(x, n, 64, BULK_SLICE_BYTES, &out->whole);
     bool backwards = what == 1 && d > s;
     uint64_t at = backwards ? n - share : 0;
     if (share) {
@@ -631,23 +676,29 @@ bool slow_memory_bulk(struct wasm_exec *x) {
             v[1] = (uint32_t)(s + share);
     }
     v[2] = n - share;
-    return bulk_next(x, share, 64, whole, 2);
+    out->ticks = share / 64;
+    return true;
 }
 
-bool slow_table_bulk(struct wasm_exec *x) {
-    uint64_t *v = x->fp + operand(x, 0);
-    uint32_t what = operand(x, 1), second = (uint32_t)x->pc[2];
+bool slow_memory_bulk(struct wasm_exec *x) {
+    struct bulk b;
+    if (!exec_memory_bulk(x, x->fp + operand(x, 0), operand(x, 1), operand_imm(x), &b))
+        return trap(x, WASM_TRAP_MEMORY_BOUNDS);
+    return bulk_next(x, &b, 2);
+}
+
+bool exec_table_bulk(struct wasm_exec *x, uint64_t *v, uint32_t what, uint32_t table, uint32_t second,
+                     struct bulk *out) {
     uint64_t n = (uint32_t)v[2], d = (uint32_t)v[0], s = (uint32_t)v[1];
-    struct wasm_table *t = x->instance->tables[operand_imm(x)];
+    struct wasm_table *t = x->instance->tables[table];
     const struct wasm_table *u = what == 1 ? x->instance->tables[second] : NULL;
     const struct module_elem *seg = what == 2 ? &x->instance->module->elems[second] : NULL;
     uint64_t limit = what == 1   ? u->size
                      : what == 2 ? (x->instance->dropped_elems[second] ? 0 : seg->count)
                                  : UINT64_MAX;
     if (d + n > t->size || (what != 0 && s + n > limit))
-        return trap(x, WASM_TRAP_TABLE_BOUNDS);
-    bool whole;
-    uint64_t share = bulk_share(x, n, 8, BULK_SLICE_BYTES / 8, &whole);
+        return false;
+    uint64_t share = bulk_share(x, n, 8, BULK_SLICE_BYTES / 8, &out->whole);
     bool backwards = what == 1 && d > s;
     uint64_t at = backwards ? n - share : 0;
     if (what == 0) {
@@ -666,7 +717,15 @@ bool slow_table_bulk(struct wasm_exec *x) {
             v[1] = (uint32_t)(s + share);
     }
     v[2] = n - share;
-    return bulk_next(x, share, 8, whole, 3);
+    out->ticks = share / 8;
+    return true;
+}
+
+bool slow_table_bulk(struct wasm_exec *x) {
+    struct bulk b;
+    if (!exec_table_bulk(x, x->fp + operand(x, 0), operand(x, 1), operand_imm(x), (uint32_t)x->pc[2], &b))
+        return trap(x, WASM_TRAP_TABLE_BOUNDS);
+    return bulk_next(x, &b, 3);
 }
 
 /* ---- running
@@ -688,8 +747,11 @@ void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value 
     x->r = 0;
     x->state = EXEC_READY;
     exec_enter_instance(x, f->instance);
-    if (f->instance && push_frame(x, f->code, x->stack, interp_done_code()))
+    if (f->instance && exec_push_frame(x, f->code, x->stack, interp_done_code())) {
+        x->pc = exec_fused_code(f->code);
+        x->fresh = true;
         return;
+    }
     x->pc = f->instance ? NULL : interp_done_code(); /* no room, or a host function: found out by wasm_run */
 }
 
@@ -705,7 +767,7 @@ static enum wasm_outcome run_outermost(struct wasm_exec *x) {
     x->exact = true;
     switch (call_host(x, f, x->stack)) {
     case CALL_RETURNED: slow_done(x); break;
-    case CALL_PARKED: leave(x, WASM_PARKED, x->clock); break;
+    case CALL_PARKED: exec_leave(x, WASM_PARKED, x->clock); break;
     case CALL_LEFT: break;
     }
     return x->outcome;
@@ -727,22 +789,25 @@ enum wasm_outcome wasm_run(struct wasm_exec *x, uint64_t until_ticks) {
         must(ok);
         uint32_t ticks = entry ? 0 : p.ticks;
         if (until_ticks - x->clock > 2 * EXEC_MARGIN(x->store)) {
-            fuel_for_fused(x, x->clock, ticks);
+            exec_fuel_for_fused(x, x->clock, ticks);
+            if (x->fresh)
+                x->pc = c->start;
         } else {
             if (entry) {
-                x->pc = exact_code(c);
+                x->pc = exec_exact_code(c);
             } else {
                 place_settle(&p, x->fp);
                 x->pc = exact_at(c, &p);
             }
-            fuel_for_exact(x, x->clock);
+            exec_fuel_for_exact(x, x->clock);
         }
         if (!entry)
             place_deinit(&p);
     } else {
-        fuel_for_exact(x, x->clock);
+        exec_fuel_for_exact(x, x->clock);
     }
-    interp_run(x);
+    x->fresh = false;
+    native_run(x);
     return x->outcome;
 }
 
@@ -818,6 +883,18 @@ uint32_t wasm_backtrace(const struct wasm_exec *x, struct wasm_frame *out, uint3
         if (!f->code) { /* marker: what is below it belongs to another instance */
             instance = f->instance;
             pc = f->ret;
+            continue;
+        }
+        if (f->code == &native_exit) {
+            struct native_place p = native_at(f->instance, (uint64_t)(uintptr_t)f->ret, f->fp);
+            do {
+                if (n < cap)
+                    out[n] = (struct wasm_frame){.instance = f->instance, .func = p.code->func, .offset = p.offset};
+                n++;
+            } while (native_up((struct wasm_exec *)(uintptr_t)x, &p)); /* it remembers places */
+            instance = f->instance;
+            top = false;
+            pc = (--f)->ret; /* of the frame it was entered through */
             continue;
         }
         if (n < cap) {

@@ -133,8 +133,11 @@ static enum status make_entities(struct wasm_instance *i, struct err *e) {
         st = wasm_table_new(s, m->tables[n].elem, m->tables[n].limits, 0, &i->tables[n], e);
     for (uint32_t n = m->nimported_memories; n < m->nmemories && st == ST_OK; n++)
         st = wasm_memory_new(s, m->memories[n], &i->memories[n], e);
-    for (uint32_t n = m->nimported_globals; n < m->nglobals && st == ST_OK; n++)
-        i->globals[n] = wasm_global_new(s, m->globals[n].type, evaluate(i, &m->globals[n].init));
+    for (uint32_t n = m->nimported_globals; n < m->nglobals && st == ST_OK; n++) {
+        i->globals[n] = &i->own_globals[n - m->nimported_globals];
+        i->globals[n]->type = m->globals[n].type;
+        wasm_global_set(i->globals[n], evaluate(i, &m->globals[n].init));
+    }
     return st;
 }
 
@@ -184,6 +187,7 @@ enum status wasm_instance_new(struct wasm_store *s, const struct wasm_module *m,
     i->tables = ARENA_ARRAY(a, struct wasm_table *, m->ntables);
     i->memories = ARENA_ARRAY(a, struct wasm_memory *, m->nmemories + 1);
     i->globals = ARENA_ARRAY(a, struct wasm_global *, m->nglobals);
+    i->own_globals = ARENA_ARRAY(a, struct wasm_global, m->nglobals - m->nimported_globals);
     i->dropped_elems = ARENA_ARRAY(a, uint8_t, m->nelems);
     i->dropped_datas = ARENA_ARRAY(a, uint8_t, m->ndatas);
     struct wasm_func *funcs = ARENA_ARRAY(a, struct wasm_func, m->nfuncs - m->nimported_funcs);

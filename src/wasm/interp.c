@@ -147,3 +147,18 @@ const uint64_t *interp_cross_code(void) {
     static uint64_t word;
     return return_code(&word, I_CROSS);
 }
+
+const uint64_t *interp_native_code(void) {
+    static uint64_t word;
+    return return_code(&word, I_NATIVE);
+}
+
+const uint64_t *interp_native_loop_code(void) {
+    static uint64_t word;
+    return return_code(&word, I_NATIVE_LOOP);
+}
+
+const uint64_t *interp_exit_code(void) {
+    static uint64_t word;
+    return return_code(&word, I_EXIT);
+}

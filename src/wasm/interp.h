@@ -17,7 +17,8 @@ enum insn {
     X(slow_translate) X(slow_call_import) X(slow_call_exact) X(slow_call_indirect) \
     X(slow_return_call) X(slow_return_call_indirect) \
     X(slow_memory_grow) X(slow_memory_bulk) \
-    X(slow_table_bulk) X(slow_table_get) X(slow_table_set) X(slow_table_grow)
+    X(slow_table_bulk) X(slow_table_get) X(slow_table_set) X(slow_table_grow) \
+    X(slow_native) X(slow_native_loop) X(slow_exit)
 // clang-format on
 
 #endif

@@ -1108,7 +1108,7 @@ static void op_call(struct translator *t, bool tail) {
     uint32_t func = read_u32(t);
     const struct wasm_functype *ft = &t->m->types[t->m->funcs[func].type];
     bool import = func < t->m->nimported_funcs;
-    if (import && !tail)
+    if (import)
         restartable(t, ft->nparams);
     else
         settle(t, t->nvals - ft->nparams);
@@ -1439,6 +1439,8 @@ void translate(struct code *c, bool exact) {
     } else {
         c->entry = words;
         c->fused_words = t.nout;
+        if (!c->start)
+            c->start = words;
     }
     translator_deinit(&t);
 }

@@ -35,6 +35,7 @@ struct place {
     uint32_t word;   /* from the start of the translation */
     uint32_t offset; /* in the module file */
     uint32_t ticks;  /* P there; of PLACE_INSN and PLACE_FIRST: with the operator itself counted */
+    uint32_t loop;   /* of PLACE_LABEL, when it is the head of a loop: offset of the `loop` operator */
     uint32_t nlocals;
     uint8_t *local_types; /* [nlocals], parameters first */
     uint32_t nvalues;
@@ -46,6 +47,10 @@ struct place {
 bool place_at_word(struct code *c, bool exact, enum place_kind kind, uint32_t word, struct place *out);
 bool place_at_offset(struct code *c, bool exact, enum place_kind kind, uint32_t offset, struct place *out);
 void place_deinit(struct place *p);
+
+/* The type of the function called by the operator at `offset`, and where the next operator is; NULL when that is no
+ * call. */
+const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset, uint32_t *next);
 
 /* Writes lazy operands to their slots. */
 void place_settle(const struct place *p, uint64_t *fp);
