@@ -38,7 +38,9 @@ struct wasm_func;
 
 /* What compiled code calls, through the table x->native. X(name, result, parameters): p pointer, l i64, i i32, v none.
  * All begin with x, fp, fuel, link unless they only compute: `link` is this function and the operator in question.
- * Those marked ! may not return: they unwind, and the interpreter goes on.
+ * Those marked ! may not return: they unwind, and the interpreter goes on.  Helpers, and host functions called through
+ * them, run on the C stack below x->native_limit too: there must be 32 KiB more than wasm_set_native_stack says, and
+ * what host functions take.
  *
  *   entry ! fuel < 0, or too deep on either stack, found at the function's entry: parameters are in their slots; link
  *           holds the function, its offset is 0.  Returns new fuel.
@@ -49,32 +51,34 @@ struct wasm_func;
  *           their slots.
  *   call  ! a call of function `func` that is an import, or not compiled: arguments at nfp, where the results go.
  *           Returns the fuel left, which may be below zero.
- *   ref   ! the same with a reference that was checked for null and type.
+ *   ref   ! the same with a reference that was checked for null and type.  The index into the table is in its slot,
+ *           nfp[parameters' slots], for a call that parks is made again.
+ *           Both also do tail calls of host functions: the caller then returns what has been returned.
  *   bulk  ! memory.fill copy init, table.fill copy init: three operands at `at`; `what` and two indices as the
  *           interpreter has them (0 fill, 1 copy, 2 init).  Charged like a call.
  *   grow, table_grow return the old size or -1; table_get and table_set return 0 when out of bounds. */
-#define NATIVE_HELPERS(X)               \
-    X(entry, l, "ppll")                 \
-    X(loop, l, "ppll")                  \
-    X(after, l, "ppll")                 \
-    X(trap, v, "pplli")                 \
-    X(leave, v, "ppll")                 \
-    X(call, l, "ppllpi")                \
-    X(ref, l, "ppllpp")                 \
-    X(memory_bulk, l, "ppllpii")        \
-    X(table_bulk, l, "ppllpiii")        \
-    X(memory_grow, i, "pi")             \
-    X(table_grow, i, "pili")            \
-    X(table_get, i, "piip")             \
-    X(table_set, i, "piil")             \
-    X(data_drop, v, "pi")               \
+#define NATIVE_HELPERS(X)        \
+    X(entry, l, "ppll")          \
+    X(loop, l, "ppll")           \
+    X(after, l, "ppll")          \
+    X(trap, v, "pplli")          \
+    X(leave, v, "ppll")          \
+    X(call, l, "ppllpi")         \
+    X(ref, l, "ppllpp")          \
+    X(memory_bulk, l, "ppllpii") \
+    X(table_bulk, l, "ppllpiii") \
+    X(memory_grow, i, "pi")      \
+    X(table_grow, i, "pili")     \
+    X(table_get, i, "piip")      \
+    X(table_set, i, "piil")      \
+    X(data_drop, v, "pi")        \
     X(elem_drop, v, "pi")
 
 enum native_helper {
 #define X(name, result, params) NATIVE_##name,
     NATIVE_HELPERS(X)
 #undef X
-    NATIVE_HELPER_COUNT
+        NATIVE_HELPER_COUNT
 };
 
 /* How the engine enters a compiled function, and a loop of one at its head (C calling convention; both in every

@@ -185,14 +185,16 @@ static LLVMValueRef is_null(struct gen *g, LLVMValueRef p) {
     return LLVMBuildICmp(g->b, LLVMIntEQ, p, LLVMConstNull(g->u->ptr), "");
 }
 
-/* Calls `body` unless it is null, else the engine. */
+/* Calls `body` unless it is null, else the engine. `index`: the operand of call_indirect, or NULL. */
 static void call_either(struct gen *g, struct passing *p, LLVMValueRef body, LLVMValueRef no_body,
-                        enum native_helper h, LLVMValueRef callee) {
+                        enum native_helper h, LLVMValueRef callee, LLVMValueRef index) {
     LLVMBasicBlockRef slow = new_block(g, "slow"), done = new_block(g, "called");
     branch_rarely(g, no_body, slow);
     call_compiled(g, p, body);
     LLVMBuildBr(g->b, done);
     LLVMPositionBuilderAtEnd(g->b, slow);
+    if (index) /* a call that parks is made again */
+        slot_store(g, p->nfp, p->type->param_slots, WASM_I32, index);
     call_engine(g, p, h, callee);
     LLVMBuildBr(g->b, done);
     LLVMPositionBuilderAtEnd(g->b, done);
@@ -210,7 +212,7 @@ void call_direct(struct gen *g, uint32_t func) {
         call_compiled(g, &p, g->u->bodies[func]);
     } else {
         LLVMValueRef body = load_native(g, func);
-        call_either(g, &p, body, is_null(g, body), NATIVE_call, index);
+        call_either(g, &p, body, is_null(g, body), NATIVE_call, index, NULL);
     }
     call_done(g, &p, import);
     passing_end(&p);
@@ -257,11 +259,11 @@ static LLVMValueRef load_native_of(struct gen *g, LLVMValueRef f) {
 
 void call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     struct passing p;
-    LLVMValueRef f = load_function(g, pop(g), type, table);
+    LLVMValueRef index = pop(g), f = load_function(g, index, type, table);
     passing_begin(g, &p, &g->u->wasm->types[type]);
     LLVMValueRef body = load_native_of(g, f);
     call_prepare(g, &p);
-    call_either(g, &p, body, is_null(g, body), NATIVE_ref, f);
+    call_either(g, &p, body, is_null(g, body), NATIVE_ref, f, index);
     call_done(g, &p, false);
     passing_end(&p);
 }
