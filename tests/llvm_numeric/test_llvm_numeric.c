@@ -15,7 +15,7 @@
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "tests/num/cases.h"
-#include "wasm/llvm/gen.h"
+#include "wasm/llvm/frame.h"
 #include "wasm/num.h"
 
 /* ---- what numeric.c expects of the rest of the generator ----------------------------------------------------------
@@ -28,10 +28,20 @@ enum { OFFSET = 3, INDEX = 5, SHUFFLES = 24 };
 
 static unsigned address_size; /* of the last gen_address */
 
+LLVMBasicBlockRef new_block(struct gen *g, const char *name) {
+    return LLVMAppendBasicBlockInContext(g->u->context, g->fn, name);
+}
+
+LLVMBasicBlockRef branch_rarely(struct gen *g, LLVMValueRef cond, LLVMBasicBlockRef rare) {
+    LLVMBasicBlockRef on = new_block(g, "");
+    LLVMSetMetadata(LLVMBuildCondBr(g->b, cond, rare, on), g->u->prof_kind, g->u->rarely);
+    LLVMPositionBuilderAtEnd(g->b, on);
+    return on;
+}
+
 void gen_trap_if(struct gen *g, LLVMValueRef cond, enum wasm_trap_kind kind) {
-    LLVMBasicBlockRef trap = LLVMAppendBasicBlockInContext(g->u->context, g->fn, "trap");
-    LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(g->u->context, g->fn, "");
-    LLVMBuildCondBr(g->b, cond, trap, on);
+    LLVMBasicBlockRef trap = new_block(g, "trap");
+    LLVMBasicBlockRef on = branch_rarely(g, cond, trap);
     LLVMPositionBuilderAtEnd(g->b, trap);
     LLVMBuildRet(g->b, LLVMConstInt(g->u->i32, kind, 0));
     LLVMPositionBuilderAtEnd(g->b, on);
@@ -81,7 +91,7 @@ static unsigned variants(enum wasm_op op) {
     return wasm_op_infos[op].imm == IMM_SHUFFLE ? SHUFFLES : num_immediate_lanes(op);
 }
 
-static LLVMTypeRef type_of(const struct unit *u, char c) {
+static LLVMTypeRef letter_type(const struct unit *u, char c) {
     return c == 'i' ? u->i32 : c == 'I' ? u->i64 : c == 'f' ? u->f32 : c == 'F' ? u->f64 : u->v128;
 }
 
@@ -112,13 +122,13 @@ static void generate(struct gen *g, enum wasm_op op, unsigned variant) {
         sig++;
     }
     for (; *sig != '_'; sig++)
-        in.v[n++] = gen_load(g, type_of(u, *sig), slot(g, 0, from++));
+        in.v[n++] = gen_load(g, letter_type(u, *sig), slot(g, 0, from++));
     bool raw = true;
     address_size = 0;
     LLVMValueRef v = gen_operator(g, op, &in, &raw);
     assert_int_equal(address_size, is_memory ? 1 << info->align : 0);
     char to = sig[1];
-    assert_true(v ? LLVMTypeOf(v) == type_of(u, to) : !to);
+    assert_true(v ? LLVMTypeOf(v) == letter_type(u, to) : !to);
     assert_false(raw && to != 'f' && to != 'F');
     if (raw)
         v = gen_canon(g, v);
@@ -148,6 +158,13 @@ static void unit_init(struct unit *u, const char *triple) {
         .ptr = LLVMPointerTypeInContext(c, 0),
         .v128 = LLVMVectorType(LLVMInt64TypeInContext(c), 2),
     };
+    LLVMMetadataRef weights[] = {
+        LLVMMDStringInContext2(c, "branch_weights", 14),
+        LLVMValueAsMetadata(LLVMConstInt(u->i32, 1, 0)),
+        LLVMValueAsMetadata(LLVMConstInt(u->i32, 1000000, 0)),
+    };
+    u->prof_kind = LLVMGetMDKindIDInContext(c, "prof", 4);
+    u->rarely = LLVMMetadataAsValue(c, LLVMMDNodeInContext2(c, weights, 3));
     LLVMSetTarget(u->module, triple);
 }
 

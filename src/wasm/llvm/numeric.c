@@ -1,5 +1,6 @@
 #include "wasm/llvm/numeric.h"
 
+#include "wasm/llvm/frame.h"
 #include "wasm/num.h"
 
 /* ---- types and constants ------------------------------------------------------------------------------------------
@@ -48,19 +49,6 @@ LLVMValueRef numeric_operand(struct gen *g, const struct rule *r, const struct o
     return LLVMBuildBitCast(g->b, in->v[i], numeric_type(g->u, r->shape), "");
 }
 
-/* A branch to `rare` when `cond` holds, which it hardly ever does. */
-static void branch_rarely(struct gen *g, LLVMValueRef cond, LLVMBasicBlockRef rare, LLVMBasicBlockRef usual) {
-    LLVMContextRef c = g->u->context;
-    LLVMMetadataRef weights[] = {
-        LLVMMDStringInContext2(c, "branch_weights", 14),
-        LLVMValueAsMetadata(LLVMConstInt(g->u->i32, 1, 0)),
-        LLVMValueAsMetadata(LLVMConstInt(g->u->i32, (1 << 20) - 1, 0)),
-    };
-    LLVMValueRef branch = LLVMBuildCondBr(g->b, cond, rare, usual);
-    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(c, "prof", 4),
-                    LLVMMetadataAsValue(c, LLVMMDNodeInContext2(c, weights, 3)));
-}
-
 /* ---- not a number -------------------------------------------------------------------------------------------------
  */
 
@@ -82,9 +70,8 @@ LLVMValueRef gen_canon(struct gen *g, LLVMValueRef v) {
     v = fence(g, v);
     bool is_double = type == u->f64;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    LLVMBasicBlockRef nan = LLVMAppendBasicBlockInContext(u->context, g->fn, "nan");
-    LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(u->context, g->fn, "");
-    branch_rarely(g, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""), nan, on);
+    LLVMBasicBlockRef nan = new_block(g, "nan");
+    LLVMBasicBlockRef on = branch_rarely(g, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""), nan);
     LLVMPositionBuilderAtEnd(g->b, nan);
     LLVMBuildBr(g->b, on);
     LLVMPositionBuilderAtEnd(g->b, on);
@@ -216,9 +203,8 @@ static LLVMValueRef convert_or_trap(struct gen *g, const struct rule *r, const s
     LLVMValueRef above = LLVMBuildFCmp(g->b, LLVMRealOGT, a, LLVMConstReal(type, r->above), "");
     LLVMValueRef below = LLVMBuildFCmp(g->b, LLVMRealOLT, a, LLVMConstReal(type, r->below), "");
     LLVMValueRef unfit = LLVMBuildNot(g->b, LLVMBuildAnd(g->b, above, below, ""), "");
-    LLVMBasicBlockRef bad = LLVMAppendBasicBlockInContext(g->u->context, g->fn, "unfit");
-    LLVMBasicBlockRef good = LLVMAppendBasicBlockInContext(g->u->context, g->fn, "");
-    branch_rarely(g, unfit, bad, good);
+    LLVMBasicBlockRef bad = new_block(g, "unfit");
+    LLVMBasicBlockRef good = branch_rarely(g, unfit, bad);
     LLVMPositionBuilderAtEnd(g->b, bad);
     gen_trap_if(g, LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, ""), WASM_TRAP_INVALID_CONVERSION);
     gen_trap_if(g, LLVMConstInt(g->u->i1, 1, 0), WASM_TRAP_INTEGER_OVERFLOW);
