@@ -1,14 +1,17 @@
 /* snapshot.c: the state of an instance and an execution as bytes (docs/formats/snapshot.md), and back.
  *
  * Only the canonical frame form is written: function, code offset, typed locals and operands.  The innermost frame is
- * about to execute the operator at its offset, every other one waits for the call at its offset to return. */
+ * about to execute the operator at its offset, every other one waits for the call at its offset to return.  A local
+ * that nobody will read is written as zero: compiled code does not keep it. */
 #include "base/sha256.h"
 #include "wasm/engine.h"
+#include "wasm/liveness.h"
 #include "wasm/opcodes.h"
 #include "wasm/translate.h"
 
 static const uint8_t magic[8] = {'A', 'E', 'O', 'N', 'S', 'N', 'A', 'P'};
 enum { SNAPSHOT_VERSION = 1, BLOCK = 4096 };
+enum { LIVENESS_KEPT = 64 << 20 }; /* bytes of analyses of functions, while saving */
 
 /* ---- what a call leaves behind
  * --------------------------------------------------------------------------------------- */
@@ -36,7 +39,9 @@ const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset
 struct saving {
     struct buf *out;
     const struct wasm_instance *instance;
-    bool foreign; /* a function was met that is not in the instance's index space */
+    bool foreign;           /* a function was met that is not in the instance's index space */
+    struct liveness **live; /* [nfuncs], those met so far; NULL: none */
+    size_t live_size;
 };
 
 /* A host function does not know its number: it may be imported twice. */
@@ -121,17 +126,62 @@ static bool top_place(const struct wasm_module *m, struct code *c, const uint64_
     return true;
 }
 
-static void save_frame(struct saving *s, const struct frame *f, const struct place *p, uint32_t nvalues) {
-    struct buf *out = s->out;
-    buf_varint(out, f->code->func);
-    buf_varint(out, p->offset);
+/* ---- frames
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void forget_liveness(struct saving *s) {
+    for (uint32_t i = 0; s->live && i < s->instance->module->nfuncs; i++)
+        liveness_free(s->live[i]);
+    mem_free(s->live);
+    s->live = NULL;
+    s->live_size = 0;
+}
+
+static struct liveness *liveness_of(struct saving *s, uint32_t func) {
+    const struct wasm_module *m = s->instance->module;
+    if (s->live_size > LIVENESS_KEPT)
+        forget_liveness(s);
+    if (!s->live)
+        s->live = mem_zalloc(m->nfuncs * sizeof *s->live);
+    if (!s->live[func]) {
+        s->live[func] = liveness_new(m, func);
+        s->live_size += liveness_size(s->live[func]);
+    }
+    return s->live[func];
+}
+
+static void save_locals(struct saving *s, const struct frame *f, const struct place *p, bool top) {
+    static const uint64_t zero[2];
+    if (p->nlocals == 0)
+        return;
+    uint32_t func = f->code->func, nparams = s->instance->funcs[func]->type->nparams;
+    struct liveness *l = liveness_of(s, func);
+    uint64_t *found = NULL;
+    const uint64_t *live;
+    if (top) {
+        found = mem_alloc(LIVENESS_WORDS(p->nlocals) * sizeof *found);
+        liveness_find(l, p->offset, found);
+        live = found;
+    } else {
+        live = liveness_at(l, p->offset);
+    }
     const uint64_t *slot = f->fp;
-    uint32_t nparams = s->instance->funcs[f->code->func]->type->nparams;
     for (uint32_t i = 0; i < p->nlocals; i++) {
         slot += i == nparams; /* the link */
-        put_value(s, p->local_types[i], slot);
+        put_value(s, p->local_types[i], liveness_has(live, i) ? slot : zero);
         slot += type_slots(p->local_types[i]);
     }
+    mem_free(found);
+}
+
+static void save_frame(struct saving *s, const struct frame *f, const struct place *p, bool top) {
+    struct buf *out = s->out;
+    uint32_t next, nvalues = p->nvalues;
+    if (!top)
+        nvalues -= call_at(s->instance->module, p->offset, &next)->nresults;
+    buf_varint(out, f->code->func);
+    buf_varint(out, p->offset);
+    save_locals(s, f, p, top);
     buf_varint(out, nvalues);
     for (uint32_t i = 0; i < nvalues; i++) {
         const struct place_value *v = &p->values[i];
@@ -150,10 +200,7 @@ static enum status save_frames(struct wasm_exec *x, struct saving *s, struct err
         bool top = f == x->top;
         bool ok = top ? top_place(m, f->code, x->pc, &p) : caller_place(f->code, f[1].ret, &p);
         must(ok);
-        uint32_t n = p.nvalues, next;
-        if (!top)
-            n -= call_at(m, p.offset, &next)->nresults;
-        save_frame(s, f, &p, n);
+        save_frame(s, f, &p, top);
         place_deinit(&p);
     }
     return ST_OK;
@@ -165,7 +212,7 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
         return err_set(e, ST_UNSUPPORTED, "snapshot: the instance shares state with others");
     if (x->state != EXEC_IDLE && x->state != EXEC_DONE && x->state != EXEC_READY)
         return err_set(e, ST_BUSY, "snapshot: execution has ended or is inside a host function");
-    struct saving s = {out, i, false};
+    struct saving s = {.out = out, .instance = i};
     size_t start = out->size;
     struct sha256 hash;
     sha256_of(m->bytes, &hash);
@@ -189,6 +236,7 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
         if (x->top == x->frames)
             return err_set(e, ST_UNSUPPORTED, "snapshot: a host function is the outermost call");
         enum status st = save_frames(x, &s, e);
+        forget_liveness(&s);
         if (st != ST_OK)
             return st;
     } else {
