@@ -221,7 +221,7 @@ static void tell_hot(struct wasm_exec *x) {
         .samples = ++c->samples,
     };
     if (below->code == &native_exit && below->instance == x->instance)
-        h.caller = NATIVE_LINK_FUNC((uint64_t)(uintptr_t)below->ret);
+        h.caller = module_func_at(x->instance->module, (uint32_t)(uintptr_t)below->ret);
     else if (below->code && below->code != &native_exit)
         h.caller = below->code->func;
     x->hot(x->hot_ctx, &h);

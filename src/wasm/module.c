@@ -112,3 +112,15 @@ void module_declare_ref(struct wasm_module *m, uint32_t func) {
 bool module_ref_declared(const struct wasm_module *m, uint32_t func) {
     return m->declared_refs && (m->declared_refs[func / 8] >> func % 8 & 1);
 }
+
+uint32_t module_func_at(const struct wasm_module *m, uint32_t offset) {
+    uint32_t low = m->nimported_funcs, high = m->nfuncs; /* bodies lie in order */
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (m->funcs[middle].offset <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}

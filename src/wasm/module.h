@@ -132,6 +132,9 @@ enum status module_validate(struct wasm_module *m, struct err *e);
 void module_declare_ref(struct wasm_module *m, uint32_t func);
 bool module_ref_declared(const struct wasm_module *m, uint32_t func);
 
+/* module.c: the function (not imported) whose body holds the operator at `offset` of the file. */
+uint32_t module_func_at(const struct wasm_module *m, uint32_t offset);
+
 /* names.c: a guest's name as one line for a message: at most NAME_TEXT - 1 bytes, what is no letter of the terminal's
  * replaced. Returns `out`. */
 enum { NAME_TEXT = 104 };

@@ -89,7 +89,7 @@ static _Noreturn void trap(struct wasm_exec *x, uint64_t link, uint64_t *fp, enu
     unwind(x, link, fp);
     x->pc = exec_fused_code(x->top->code);
     x->trap_first = false;
-    exec_trapped(x, kind, NATIVE_LINK_OFFSET(link), exec_clock(x, 0));
+    exec_trapped(x, kind, (uint32_t)link, exec_clock(x, 0));
     jump(x, false);
 }
 
@@ -124,7 +124,7 @@ static uint64_t help_loop(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint6
     if (exec_renew(x, exec_clock(x, 0)))
         return (uint64_t)x->fuel;
     unwind(x, link, fp);
-    native_resume_loop(x, NATIVE_LINK_OFFSET(link));
+    native_resume_loop(x, (uint32_t)link);
     stop(x);
 }
 
@@ -133,7 +133,7 @@ static uint64_t help_after(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint
     if (exec_renew(x, exec_clock(x, 0)))
         return (uint64_t)x->fuel;
     unwind(x, link, fp);
-    native_resume_call(x, NATIVE_LINK_OFFSET(link));
+    native_resume_call(x, (uint32_t)link);
     stop(x);
 }
 
@@ -145,7 +145,7 @@ static _Noreturn void help_trap(struct wasm_exec *x, uint64_t *fp, int64_t fuel,
 static _Noreturn void help_leave(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
     x->fuel = fuel;
     unwind(x, link, fp);
-    native_resume_exact(x, NATIVE_LINK_OFFSET(link));
+    native_resume_exact(x, (uint32_t)link);
     jump(x, true);
 }
 
@@ -165,7 +165,7 @@ static struct frame *push_exit(struct wasm_exec *x, uint64_t *fp, uint64_t link)
 static _Noreturn __attribute__((noinline)) void host_leaves(struct wasm_exec *x, uint64_t *fp, uint64_t link,
                                                             enum wasm_host how) {
     uint64_t clock = exec_clock(x, 0);
-    uint32_t offset = NATIVE_LINK_OFFSET(link);
+    uint32_t offset = (uint32_t)link;
     unwind(x, link, fp);
     switch (how) {
     case WASM_HOST_PARK: /* it has not been called */
@@ -206,7 +206,7 @@ static _Noreturn void interpret_call(struct wasm_exec *x, uint64_t *fp, uint64_t
                                      struct wasm_func *f) {
     unwind(x, link, fp);
     struct wasm_instance *caller = x->instance;
-    native_resume_call(x, NATIVE_LINK_OFFSET(link));
+    native_resume_call(x, (uint32_t)link);
     const uint64_t *ret = x->pc;
     if (f->instance != caller) {
         *++x->top = (struct frame){.ret = ret, .fp = fp, .instance = caller};
@@ -221,7 +221,7 @@ static _Noreturn void interpret_call(struct wasm_exec *x, uint64_t *fp, uint64_t
 /* The limit is near, or somebody interrupts: compiled code cannot go on behind its call, which has returned. */
 static _Noreturn void interpret_after(struct wasm_exec *x, uint64_t *fp, uint64_t link) {
     unwind(x, link, fp);
-    native_resume_call(x, NATIVE_LINK_OFFSET(link));
+    native_resume_call(x, (uint32_t)link);
     jump(x, exec_returned(x));
 }
 
@@ -229,12 +229,12 @@ static _Noreturn void interpret_after(struct wasm_exec *x, uint64_t *fp, uint64_
 static _Noreturn void interpret_tail_call(struct wasm_exec *x, uint64_t *fp, uint64_t link) {
     x->fuel++;
     unwind(x, link, fp);
-    native_resume_exact(x, NATIVE_LINK_OFFSET(link));
+    native_resume_exact(x, (uint32_t)link);
     jump(x, true);
 }
 
 static bool is_tail_call(const struct wasm_exec *x, uint64_t link) {
-    uint8_t op = x->instance->module->bytes.data[NATIVE_LINK_OFFSET(link)];
+    uint8_t op = x->instance->module->bytes.data[(uint32_t)link];
     return op == 0x12 || op == 0x13;
 }
 
@@ -303,7 +303,7 @@ static void bulk_charged(struct wasm_exec *x, uint64_t *fp, uint64_t link, const
         return;
     unwind(x, link, fp);
     x->fuel++; /* the operator's own tick is counted when it is done */
-    native_resume_op(x, NATIVE_LINK_OFFSET(link));
+    native_resume_op(x, (uint32_t)link);
     stop(x);
 }
 

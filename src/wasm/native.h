@@ -6,7 +6,7 @@
  * that leaves an execution (stop, park, trap, exit, snapshot) does that and goes on as if there were no other tier.
  * docs/design/native.md tells why.
  *
- * A compiled function, calling convention tailcc:
+ * A compiled function, calling convention C, or tailcc in modules that have tail calls:
  *
  *     { i64 fuel } or { i64 fuel, T result }  f(ptr x, ptr fp, i64 fuel, parameters...)
  *
@@ -17,8 +17,9 @@
  * Fuel is always passed as charged: clock = origin - fuel, all operators up to and with the call counted.  A function
  * subtracts its own ticks at jumps and before calls, just as translated code does (engine.h).
  *
- * The link word of a frame, in the slot behind its parameters, says where its caller goes on: NATIVE_LINK(function,
- * offset of the call operator in the module file), or 0 when the caller is the engine.  The caller stores it before
+ * The link word of a frame, in the slot behind its parameters, says where its caller goes on: the offset of the
+ * call operator in the module file (which tells the function too, and is a constant short enough to be stored at once),
+ * or 0 when the caller is the engine.  The caller stores it before
  * each call.  Walking up: a frame's function tells where its link is, the link tells the caller's function and, by the
  * height of its operand stack at that call, the caller's fp. */
 #ifndef AEON_WASM_NATIVE_H
@@ -28,10 +29,6 @@
 
 /* Bumped with anything in this header or in the offsets of engine.h that compiled code uses. */
 enum { NATIVE_ABI_VERSION = 1 };
-
-#define NATIVE_LINK(func, offset) ((uint64_t)(func) + 1) << 32 | (uint32_t)(offset)
-#define NATIVE_LINK_FUNC(link)    ((uint32_t)((link) >> 32) - 1)
-#define NATIVE_LINK_OFFSET(link)  ((uint32_t)(link))
 
 struct wasm_exec;
 struct wasm_func;
@@ -43,11 +40,11 @@ struct wasm_func;
  * what host functions take.
  *
  *   entry ! fuel < 0, or too deep on either stack, found at the function's entry: parameters are in their slots; link
- *           holds the function, its offset is 0.  Returns new fuel.
- *   loop  ! fuel < 0 at the head of the loop at link's offset (of the `loop` operator); the frame is in its slots.
- *   after ! fuel < 0 after the call at link's offset; results are in their slots, the frame's others too.
+ *           is the offset of the body's first operator.  Returns new fuel.
+ *   loop  ! fuel < 0 at the head of the loop at link (of the `loop` operator); the frame is in its slots.
+ *   after ! fuel < 0 after the call at link; results are in their slots, the frame's others too.
  *   trap  ! never returns.  kind: enum wasm_trap_kind.  Nothing but links need be in slots.
- *   leave ! never returns: the interpreter does the operator at link's offset, which has not been charged; operands in
+ *   leave ! never returns: the interpreter does the operator at link, which has not been charged; operands in
  *           their slots.
  *   call  ! a call of function `func` that is an import, or not compiled: arguments at nfp, where the results go.
  *           Returns the fuel left, which may be below zero.

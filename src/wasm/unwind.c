@@ -159,9 +159,9 @@ void native_find_loop(struct wasm_exec *x, struct code *c, struct native_loop *l
 
 struct native_place native_at(const struct wasm_instance *i, uint64_t link, uint64_t *fp) {
     return (struct native_place){
-        .code = &i->code->codes[NATIVE_LINK_FUNC(link)],
+        .code = &i->code->codes[module_func_at(i->module, (uint32_t)link)],
         .fp = fp,
-        .offset = NATIVE_LINK_OFFSET(link),
+        .offset = (uint32_t)link,
     };
 }
 
@@ -169,8 +169,8 @@ bool native_up(struct wasm_exec *x, struct native_place *p) {
     uint64_t link = p->fp[p->code->param_slots];
     if (!link)
         return false;
-    p->code = &p->code->home->codes[NATIVE_LINK_FUNC(link)];
-    p->offset = NATIVE_LINK_OFFSET(link);
+    p->code = &p->code->home->codes[module_func_at(p->code->home->module, (uint32_t)link)];
+    p->offset = (uint32_t)link;
     p->fp -= site_there(x, p->code, SITE_CALL, p->offset)->slot;
     return true;
 }

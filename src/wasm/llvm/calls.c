@@ -3,8 +3,6 @@
 
 #include <stddef.h>
 
-enum { TAILCC = 18 }; /* llvm::CallingConv::Tail */
-
 /* ---- helpers ------------------------------------------------------------------------------------------------------ */
 
 static LLVMTypeRef letter_type(const struct unit *u, char c) {
@@ -37,7 +35,7 @@ LLVMValueRef call_helper(struct gen *g, enum native_helper h, LLVMValueRef *args
 }
 
 LLVMValueRef link_here(struct gen *g) {
-    return const_i64(g->u, NATIVE_LINK(g->frame->index, g->offset));
+    return const_i64(g->u, g->offset);
 }
 
 LLVMValueRef get_fuel(struct gen *g) {
@@ -103,7 +101,7 @@ static LLVMValueRef call_body(struct gen *g, struct passing *p, LLVMValueRef bod
     p->args[2] = get_fuel(g);
     LLVMValueRef call =
         LLVMBuildCall2(g->b, body_type(g->u, p->type), body, p->args, p->type->nparams + 3, "");
-    LLVMSetInstructionCallConv(call, TAILCC);
+    LLVMSetInstructionCallConv(call, g->u->convention);
     return call;
 }
 

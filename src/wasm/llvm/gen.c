@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { TAILCC = 18 }; /* llvm::CallingConv::Tail */
+/* llvm::CallingConv: Tail guarantees tail calls between functions of any types, and costs every call a little; so it is
+ * taken for modules that have such calls. */
+enum { CONVENTION_C = 0, CONVENTION_TAIL = 18 };
 
 /* What takes LLVM too long, or needs too much memory, stays interpreted. */
 enum { MAX_OPS = 200000, MAX_LOCALS = 8000, MAX_DEPTH = 4000 };
@@ -18,6 +20,8 @@ struct llvm_compiler {
     LLVMTargetMachineRef machine[2]; /* by effort */
     char *triple, *cpu, *features, *target;
     char version[32];
+    const struct wasm_module *seen; /* the last module, and whether it has tail calls */
+    bool tail_calls;
 };
 
 /* ---- small things -------------------------------------------------------------------------------------------------- */
@@ -258,7 +262,7 @@ static void check_entry(struct gen *g) {
     LLVMPositionBuilderAtEnd(g->b, cold);
     for (uint32_t i = 0; i < f->type->nparams; i++)
         slot_store(g, f->fp, f->local_slots[i], f->local_types[i], LLVMGetParam(g->fn, 3 + i));
-    LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), const_i64(u, NATIVE_LINK(f->index, 0))};
+    LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), const_i64(u, f->func->offset)};
     set_fuel(g, call_helper(g, NATIVE_entry, args));
     LLVMBuildBr(g->b, on);
     LLVMPositionBuilderAtEnd(g->b, on);
@@ -367,7 +371,7 @@ static void gen_enter(struct unit *u, uint32_t func) {
         slot += type_slots(t->params[i]);
     }
     LLVMValueRef call = LLVMBuildCall2(g.b, body_type(u, t), u->bodies[func], args, t->nparams + 3, "");
-    LLVMSetInstructionCallConv(call, TAILCC);
+    LLVMSetInstructionCallConv(call, u->convention);
     if (t->nresults == 1) {
         slot_store(&g, fp, 0, t->results[0], LLVMBuildExtractValue(g.b, call, 1, ""));
         call = LLVMBuildExtractValue(g.b, call, 0, "");
@@ -413,8 +417,27 @@ static void unit_metadata(struct unit *u) {
     }
 }
 
+static bool has_tail_calls(const struct wasm_module *m) {
+    for (uint32_t f = m->nimported_funcs; f < m->nfuncs; f++) {
+        uint32_t end = (uint32_t)(m->funcs[f].end - m->bytes.data);
+        for (uint32_t at = m->funcs[f].offset; at < end;) {
+            struct insn i;
+            read_insn(m->bytes.data, at, &i);
+            at = i.next;
+            if (i.op == OP_RETURN_CALL || i.op == OP_RETURN_CALL_INDIRECT)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void unit_init(struct unit *u, struct llvm_compiler *c, const struct llvm_request *r) {
     *u = (struct unit){.context = LLVMContextCreate(), .wasm = r->module, .request = r};
+    if (c->seen != r->module) {
+        c->seen = r->module;
+        c->tail_calls = has_tail_calls(r->module);
+    }
+    u->convention = c->tail_calls ? CONVENTION_TAIL : CONVENTION_C;
     u->module = LLVMModuleCreateWithNameInContext("aeon", u->context);
     LLVMSetTarget(u->module, c->triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(c->machine[0]);
@@ -451,7 +474,7 @@ static uint32_t declare(struct unit *u) {
         char name[32];
         snprintf(name, sizeof name, "b%u", func);
         u->bodies[func] = add_function(u, name, body_type(u, t));
-        LLVMSetFunctionCallConv(u->bodies[func], TAILCC);
+        LLVMSetFunctionCallConv(u->bodies[func], u->convention);
         n++;
     }
     return n;

@@ -21,6 +21,7 @@ struct unit {
     const struct wasm_module *wasm;
     const struct llvm_request *request;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, v128; /* v128 is <2 x i64> */
+    unsigned convention;                                    /* of compiled functions */
     LLVMValueRef *bodies;                                   /* [nfuncs] NULL: not in this unit */
     unsigned prof_kind, tbaa_kind, invariant_kind;          /* of metadata */
     LLVMValueRef rarely, nothing, alias[4];                 /* metadata */

@@ -45,6 +45,10 @@ LLVMValueRef numeric_constant(LLVMTypeRef type, uint64_t value) {
     return LLVMConstVector(lanes, n);
 }
 
+bool numeric_is_x86(const struct unit *u) {
+    return strncmp(LLVMGetTarget(u->module), "x86", 3) == 0;
+}
+
 LLVMValueRef numeric_operand(struct gen *g, const struct rule *r, const struct operands *in, unsigned i) {
     return LLVMBuildBitCast(g->b, in->v[i], numeric_type(g->u, r->shape), "");
 }
@@ -52,8 +56,9 @@ LLVMValueRef numeric_operand(struct gen *g, const struct rule *r, const struct o
 /* ---- not a number -------------------------------------------------------------------------------------------------
  */
 
-static LLVMValueRef canonical_nan(LLVMTypeRef type, LLVMTypeRef ints, bool is_double) {
-    return LLVMConstBitCast(numeric_constant(ints, is_double ? NUM_CANON_F64 : NUM_CANON_F32), type);
+LLVMValueRef numeric_canon_bits(LLVMTypeRef ints) {
+    LLVMTypeRef lane = LLVMGetTypeKind(ints) == LLVMVectorTypeKind ? LLVMGetElementType(ints) : ints;
+    return numeric_constant(ints, LLVMGetIntTypeWidth(lane) == 64 ? NUM_CANON_F64 : NUM_CANON_F32);
 }
 
 /* For LLVM one NaN is as good as another: it makes sqrt(a) of (a < 0 ? NaN : sqrt(a)).  So that it cannot do such
@@ -68,7 +73,7 @@ LLVMValueRef gen_canon(struct gen *g, LLVMValueRef v) {
     struct unit *u = g->u;
     LLVMTypeRef type = LLVMTypeOf(v);
     v = fence(g, v);
-    bool is_double = type == u->f64;
+    LLVMTypeRef ints = type == u->f64 ? u->i64 : u->i32;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     LLVMBasicBlockRef nan = new_block(g, "nan");
     LLVMBasicBlockRef on = branch_rarely(g, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""), nan);
@@ -76,19 +81,18 @@ LLVMValueRef gen_canon(struct gen *g, LLVMValueRef v) {
     LLVMBuildBr(g->b, on);
     LLVMPositionBuilderAtEnd(g->b, on);
     LLVMValueRef phi = LLVMBuildPhi(g->b, type, "");
-    LLVMValueRef values[] = {v, canonical_nan(type, is_double ? u->i64 : u->i32, is_double)};
+    LLVMValueRef values[] = {v, LLVMConstBitCast(numeric_canon_bits(ints), type)};
     LLVMBasicBlockRef blocks[] = {from, nan};
     LLVMAddIncoming(phi, values, blocks, 2);
     return phi;
 }
 
-static LLVMValueRef canon_lanes(struct gen *g, LLVMValueRef v) {
+LLVMValueRef numeric_canon_lanes(struct gen *g, LLVMValueRef v) {
     LLVMTypeRef type = LLVMTypeOf(v);
-    bool is_double = LLVMGetElementType(type) == g->u->f64;
-    LLVMTypeRef ints = numeric_ints(g->u, is_double ? 64 : 32, LLVMGetVectorSize(type));
+    unsigned bits = LLVMGetElementType(type) == g->u->f64 ? 64 : 32;
+    LLVMValueRef nan = LLVMConstBitCast(numeric_canon_bits(numeric_ints(g->u, bits, LLVMGetVectorSize(type))), type);
     v = fence(g, v);
-    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, "");
-    return LLVMBuildSelect(g->b, is_nan, canonical_nan(type, ints, is_double), v, "");
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""), nan, v, "");
 }
 
 /* ---- arithmetic, also on vectors ----------------------------------------------------------------------------------
@@ -142,12 +146,6 @@ LLVMValueRef numeric_cast(struct gen *g, const struct rule *r, const struct oper
     return LLVMBuildCast(g->b, (LLVMOpcode)r->what, numeric_operand(g, r, in, 0), numeric_type(g->u, r->to), "");
 }
 
-LLVMValueRef numeric_saturate(struct gen *g, const struct rule *r, const struct operands *in) {
-    LLVMValueRef args[] = {numeric_operand(g, r, in, 0)};
-    LLVMTypeRef types[] = {numeric_type(g->u, r->to), LLVMTypeOf(args[0])};
-    return gen_intrinsic(g, r->name, types, 2, args, 1);
-}
-
 /* ---- integers -----------------------------------------------------------------------------------------------------
  */
 
@@ -193,6 +191,60 @@ static LLVMValueRef extend(struct gen *g, const struct rule *r, const struct ope
     return LLVMBuildSExt(g->b, low, numeric_type(g->u, r->shape), "");
 }
 
+/* ---- min and max --------------------------------------------------------------------------------------------------
+ */
+
+/* `a` against a constant, in x86's one instruction: it answers its second operand for a NaN and for equal ones. That is
+ * wrong for a zero of the other sign only. */
+static LLVMValueRef extremum_of_constant(struct gen *g, const struct rule *r, LLVMValueRef a, LLVMValueRef constant) {
+    LLVMBool inexact;
+    double c = LLVMConstRealGetDouble(constant, &inexact);
+    bool is_max = r->what == LLVMRealOGT, is_negative = num_f64_bits(c) >> 63;
+    if (c != c || (c == 0 && is_negative && !is_max))
+        return NULL;
+    if (c == 0 && !is_negative && is_max) /* -0 + 0 is 0 */
+        a = LLVMBuildFAdd(g->b, a, constant, "");
+    LLVMValueRef better = LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, constant, a, "");
+    return LLVMBuildSelect(g->b, better, constant, a, "");
+}
+
+/* Of two that are equal, which may be zeros of different signs, or not ordered. */
+static LLVMValueRef extremum_of_equals(struct gen *g, const struct rule *r, LLVMValueRef a, LLVMValueRef b) {
+    LLVMTypeRef type = LLVMTypeOf(a), ints = numeric_ints(g->u, shapes[r->shape].bits, 1);
+    LLVMValueRef x = LLVMBuildBitCast(g->b, a, ints, ""), y = LLVMBuildBitCast(g->b, b, ints, "");
+    if (r->what == LLVMRealOLT) /* also a NaN, if one of them is */
+        return LLVMBuildBitCast(g->b, LLVMBuildOr(g->b, x, y, ""), type, "");
+    LLVMValueRef both = LLVMBuildBitCast(g->b, LLVMBuildAnd(g->b, x, y, ""), type, "");
+    LLVMValueRef unordered = LLVMBuildFCmp(g->b, LLVMRealUNO, a, b, "");
+    return LLVMBuildSelect(g->b, unordered, LLVMBuildFAdd(g->b, a, b, ""), both, "");
+}
+
+/* what: LLVMRealOLT for min, LLVMRealOGT for max. x86 has an instruction for operands that differ. */
+static LLVMValueRef extremum(struct gen *g, const struct rule *r, const struct operands *in) {
+    if (!numeric_is_x86(g->u))
+        return numeric_intrinsic2(g, r, in);
+    LLVMValueRef a = in->v[0], b = in->v[1], m = NULL;
+    if (LLVMIsAConstantFP(b))
+        m = extremum_of_constant(g, r, a, b);
+    else if (LLVMIsAConstantFP(a))
+        m = extremum_of_constant(g, r, b, a);
+    if (m)
+        return m;
+    LLVMBasicBlockRef equal = new_block(g, "equal");
+    LLVMBasicBlockRef on = branch_rarely(g, LLVMBuildFCmp(g->b, LLVMRealUEQ, a, b, ""), equal);
+    m = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, a, b, ""), a, b, "");
+    LLVMBasicBlockRef end = new_block(g, "");
+    LLVMBuildBr(g->b, end);
+    LLVMPositionBuilderAtEnd(g->b, equal);
+    LLVMValueRef values[] = {m, extremum_of_equals(g, r, a, b)};
+    LLVMBasicBlockRef blocks[] = {on, equal};
+    LLVMBuildBr(g->b, end);
+    LLVMPositionBuilderAtEnd(g->b, end);
+    LLVMValueRef phi = LLVMBuildPhi(g->b, LLVMTypeOf(a), "");
+    LLVMAddIncoming(phi, values, blocks, 2);
+    return phi;
+}
+
 /* ---- floats to integers -------------------------------------------------------------------------------------------
  */
 
@@ -211,6 +263,12 @@ static LLVMValueRef convert_or_trap(struct gen *g, const struct rule *r, const s
     LLVMBuildUnreachable(g->b);
     LLVMPositionBuilderAtEnd(g->b, good);
     return numeric_cast(g, r, in);
+}
+
+static LLVMValueRef saturate(struct gen *g, const struct rule *r, const struct operands *in) {
+    LLVMValueRef args[] = {numeric_operand(g, r, in, 0)};
+    LLVMTypeRef types[] = {numeric_type(g->u, r->to), LLVMTypeOf(args[0])};
+    return gen_intrinsic(g, r->name, types, 2, args, 1);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------
@@ -296,8 +354,8 @@ static LLVMValueRef store(struct gen *g, const struct rule *r, const struct oper
     ROW(P##_SUB, numeric_binary, P, OPEN, .what = LLVMFSub), \
     ROW(P##_MUL, numeric_binary, P, OPEN, .what = LLVMFMul), \
     ROW(P##_DIV, numeric_binary, P, OPEN, .what = LLVMFDiv), \
-    ROW(P##_MIN, numeric_intrinsic2, P, OPEN, .name = "llvm.minimum"), \
-    ROW(P##_MAX, numeric_intrinsic2, P, OPEN, .name = "llvm.maximum")
+    ROW(P##_MIN, extremum, P, OPEN, .name = "llvm.minimum", .what = LLVMRealOLT), \
+    ROW(P##_MAX, extremum, P, OPEN, .name = "llvm.maximum", .what = LLVMRealOGT)
 
 #define CAST(op, from, to_, what_) ROW(op, numeric_cast, from, .to = SHAPE_##to_, .what = (what_))
 
@@ -305,7 +363,7 @@ static LLVMValueRef store(struct gen *g, const struct rule *r, const struct oper
 #define TRUNC(P, FROM, SIGN, above_, below_) \
     ROW(P##_TRUNC_##FROM##_##SIGN, convert_or_trap, FROM, SEES, .to = SHAPE_##P, .what = TRUNC_##SIGN, \
         .above = (above_), .below = (below_)), \
-    ROW(P##_TRUNC_SAT_##FROM##_##SIGN, numeric_saturate, FROM, SEES, .to = SHAPE_##P, .name = SAT_##SIGN)
+    ROW(P##_TRUNC_SAT_##FROM##_##SIGN, saturate, FROM, SEES, .to = SHAPE_##P, .name = SAT_##SIGN)
 #define TRUNC_S LLVMFPToSI
 #define TRUNC_U LLVMFPToUI
 #define SAT_S "llvm.fptosi.sat"
@@ -389,7 +447,7 @@ LLVMValueRef gen_operator(struct gen *g, enum wasm_op op, const struct operands 
     bool is_vector = LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind;
     if (r->flags & RULE_NAN) {
         if (is_vector)
-            v = canon_lanes(g, v);
+            v = numeric_canon_lanes(g, v);
         else
             *raw = true;
     }

@@ -55,6 +55,11 @@ LLVMTypeRef numeric_type(const struct unit *u, enum shape s);
 LLVMTypeRef numeric_ints(const struct unit *u, unsigned bits, unsigned lanes);
 /* `value` in each lane of a type of integers. */
 LLVMValueRef numeric_constant(LLVMTypeRef type, uint64_t value);
+/* The canonical NaN's bits in each lane of a type of integers, which are as wide as the floats. */
+LLVMValueRef numeric_canon_bits(LLVMTypeRef ints);
+LLVMValueRef numeric_canon_lanes(struct gen *g, LLVMValueRef v);
+/* Code is made for x86-64 or for AArch64, which sometimes want to be asked differently. */
+bool numeric_is_x86(const struct unit *u);
 /* Operand i as the rule's shape. */
 LLVMValueRef numeric_operand(struct gen *g, const struct rule *r, const struct operands *in, unsigned i);
 
@@ -67,7 +72,5 @@ LLVMValueRef numeric_negate(struct gen *g, const struct rule *r, const struct op
 LLVMValueRef numeric_icmp(struct gen *g, const struct rule *r, const struct operands *in); /* what: predicate */
 LLVMValueRef numeric_fcmp(struct gen *g, const struct rule *r, const struct operands *in);
 LLVMValueRef numeric_cast(struct gen *g, const struct rule *r, const struct operands *in); /* what: opcode; to */
-/* name(a) from shape to `to`: the saturating conversions. */
-LLVMValueRef numeric_saturate(struct gen *g, const struct rule *r, const struct operands *in);
 
 #endif

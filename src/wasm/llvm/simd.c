@@ -59,19 +59,16 @@ static LLVMValueRef shuffle(struct gen *g, const struct rule *r, const struct op
                                   LLVMConstVector(lanes, 16), "");
 }
 
-/* Sixteen lanes by their numbers: on x86 LLVM sees in it the one instruction that does this. */
+/* Both processors look lanes up in one instruction, which answers 0 for a number that is too large: AArch64 from 16 on,
+ * x86 from 128 on, and there it looks at the low four bits of smaller ones. */
 static LLVMValueRef swizzle(struct gen *g, const struct rule *r, const struct operands *in) {
-    LLVMValueRef a = numeric_operand(g, r, in, 0), s = numeric_operand(g, r, in, 1);
-    LLVMTypeRef type = LLVMTypeOf(a);
-    LLVMValueRef which = LLVMBuildAnd(g->b, s, numeric_constant(type, 15), "");
-    LLVMValueRef v = LLVMGetPoison(type);
-    for (unsigned i = 0; i < 16; i++) {
-        LLVMValueRef to = LLVMConstInt(g->u->i32, i, 0);
-        LLVMValueRef x = LLVMBuildExtractElement(g->b, a, LLVMBuildExtractElement(g->b, which, to, ""), "");
-        v = LLVMBuildInsertElement(g->b, v, x, to, "");
-    }
-    LLVMValueRef inside = LLVMBuildICmp(g->b, LLVMIntULT, s, numeric_constant(type, 16), "");
-    return LLVMBuildSelect(g->b, inside, v, LLVMConstNull(type), "");
+    LLVMValueRef args[] = {numeric_operand(g, r, in, 0), numeric_operand(g, r, in, 1)};
+    LLVMTypeRef type = LLVMTypeOf(args[0]);
+    if (!numeric_is_x86(g->u))
+        return gen_intrinsic(g, "llvm.aarch64.neon.tbl1", &type, 1, args, 2);
+    LLVMValueRef sum[] = {args[1], numeric_constant(type, 128 - 16)};
+    args[1] = gen_intrinsic(g, "llvm.uadd.sat", &type, 1, sum, 2);
+    return gen_intrinsic(g, "llvm.x86.ssse3.pshuf.b.128", NULL, 0, args, 2);
 }
 
 /* ---- bits ---------------------------------------------------------------------------------------------------------
@@ -142,18 +139,16 @@ static LLVMValueRef average(struct gen *g, const struct rule *r, const struct op
     return LLVMBuildTrunc(g->b, LLVMBuildLShr(g->b, sum, one, ""), type, "");
 }
 
-/* (a * b + 0x4000) >> 15, halved in two steps as the machine's instruction does. Only -1 * -1 does not fit, and no
- * other product comes out as the least number. */
+/* Both processors have it; but on x86 what does not fit, and that is only -1 * -1, comes out as the least number, which
+ * no other product does. */
 static LLVMValueRef q15mulr(struct gen *g, const struct rule *r, const struct operands *in) {
-    LLVMTypeRef type = numeric_type(g->u, r->shape);
-    LLVMTypeRef wide = numeric_ints(g->u, 32, 8);
-    LLVMValueRef a = LLVMBuildSExt(g->b, numeric_operand(g, r, in, 0), wide, "");
-    LLVMValueRef b = LLVMBuildSExt(g->b, numeric_operand(g, r, in, 1), wide, "");
-    LLVMValueRef p = LLVMBuildLShr(g->b, LLVMBuildMul(g->b, a, b, ""), numeric_constant(wide, 14), "");
-    p = LLVMBuildLShr(g->b, LLVMBuildAdd(g->b, p, numeric_constant(wide, 1), ""), numeric_constant(wide, 1), "");
-    p = LLVMBuildTrunc(g->b, p, type, "");
-    LLVMValueRef over = LLVMBuildICmp(g->b, LLVMIntEQ, p, numeric_constant(type, 0x8000), "");
-    return LLVMBuildSelect(g->b, over, numeric_constant(type, 0x7fff), p, "");
+    LLVMValueRef args[] = {numeric_operand(g, r, in, 0), numeric_operand(g, r, in, 1)};
+    LLVMTypeRef type = LLVMTypeOf(args[0]);
+    if (!numeric_is_x86(g->u))
+        return gen_intrinsic(g, "llvm.aarch64.neon.sqrdmulh", &type, 1, args, 2);
+    LLVMValueRef p = gen_intrinsic(g, "llvm.x86.ssse3.pmul.hr.sw.128", NULL, 0, args, 2);
+    LLVMValueRef unfit = LLVMBuildICmp(g->b, LLVMIntEQ, p, numeric_constant(type, 0x8000), "");
+    return LLVMBuildXor(g->b, p, LLVMBuildSExt(g->b, unfit, type, ""), "");
 }
 
 static LLVMValueRef dot(struct gen *g, const struct rule *r, const struct operands *in) {
@@ -206,6 +201,23 @@ static LLVMValueRef extadd(struct gen *g, const struct rule *r, const struct ope
 /* ---- floats -------------------------------------------------------------------------------------------------------
  */
 
+/* what: LLVMRealOLT for min, LLVMRealOGT for max. x86's instruction answers its second operand where they are equal or
+ * not ordered; so both orders agree but for zeros of different signs, of which `or` picks the negative one. */
+static LLVMValueRef extremum(struct gen *g, const struct rule *r, const struct operands *in) {
+    if (!numeric_is_x86(g->u))
+        return numeric_canon_lanes(g, numeric_intrinsic2(g, r, in));
+    LLVMRealPredicate better = (LLVMRealPredicate)r->what;
+    LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
+    LLVMTypeRef ints = numeric_ints(g->u, numeric_bits(r->shape), numeric_lanes(r->shape));
+    LLVMValueRef one = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, a, b, ""), a, b, "");
+    LLVMValueRef other = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, b, a, ""), b, a, "");
+    LLVMOpcode pick_zero = better == LLVMRealOLT ? LLVMOr : LLVMAnd;
+    LLVMValueRef both = LLVMBuildBinOp(g->b, pick_zero, LLVMBuildBitCast(g->b, one, ints, ""),
+                                       LLVMBuildBitCast(g->b, other, ints, ""), "");
+    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, a, b, "");
+    return LLVMBuildSelect(g->b, is_nan, numeric_canon_bits(ints), both, "");
+}
+
 /* b < a ? b : a, and what: a < b ? b : a; only choosing, so that a NaN keeps its bits. */
 static LLVMValueRef pseudo(struct gen *g, const struct rule *r, const struct operands *in) {
     LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
@@ -224,10 +236,50 @@ static LLVMValueRef demote_zero(struct gen *g, const struct rule *r, const struc
     return zero_above(g, LLVMBuildFPTrunc(g->b, numeric_operand(g, r, in, 0), narrow_type, ""));
 }
 
+/* x, or the bound where x is not on its side (what: the side); the bound also for a NaN. */
+static LLVMValueRef bounded(struct gen *g, LLVMValueRef x, LLVMRealPredicate side, LLVMValueRef bound) {
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, side, x, bound, ""), x, bound, "");
+}
+
+static LLVMValueRef real_lanes(LLVMTypeRef type, double x) {
+    LLVMValueRef lanes[4];
+    unsigned n = LLVMGetVectorSize(type);
+    for (unsigned i = 0; i < n; i++)
+        lanes[i] = LLVMConstReal(LLVMGetElementType(type), x);
+    return LLVMConstVector(lanes, n);
+}
+
+/* To integers of 32 bits: AArch64 has this, and x86 the conversion of what fits.  Floats are bounded before; only the
+ * greatest integers are no f32, there what is too large is replaced after. */
+static LLVMValueRef saturate(struct gen *g, const struct rule *r, const struct operands *in) {
+    LLVMValueRef x = numeric_operand(g, r, in, 0);
+    LLVMTypeRef type = LLVMTypeOf(x), ints = numeric_ints(g->u, 32, numeric_lanes(r->shape));
+    bool is_signed = r->flags & RULE_SIGNED;
+    if (!numeric_is_x86(g->u)) {
+        LLVMTypeRef types[] = {ints, type};
+        return gen_intrinsic(g, is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat", types, 2, &x, 1);
+    }
+    LLVMValueRef zero = LLVMConstNull(type);
+    if (is_signed)
+        x = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealORD, x, x, ""), x, zero, "");
+    x = bounded(g, x, LLVMRealOGT, is_signed ? real_lanes(type, -0x1p31) : zero);
+    double limit = is_signed ? 0x1p31 : 0x1p32;
+    if (r->shape == SHAPE_F64X2)
+        x = bounded(g, x, LLVMRealOLT, real_lanes(type, limit - 1));
+    if (r->shape == SHAPE_F64X2 && !is_signed) { /* x86 has that for i32 only: the integer is at the end of 2^52 + x */
+        x = LLVMBuildFAdd(g->b, gen_intrinsic(g, "llvm.trunc", &type, 1, &x, 1), real_lanes(type, 0x1p52), "");
+        x = LLVMBuildBitCast(g->b, x, numeric_ints(g->u, 32, 4), "");
+        return pick(g, x, x, 2, 0, 2);
+    }
+    LLVMValueRef v = LLVMBuildCast(g->b, is_signed ? LLVMFPToSI : LLVMFPToUI, x, ints, "");
+    if (r->shape == SHAPE_F64X2)
+        return v;
+    LLVMValueRef unfit = LLVMBuildFCmp(g->b, LLVMRealOGE, x, real_lanes(type, limit), "");
+    return LLVMBuildSelect(g->b, unfit, numeric_constant(ints, is_signed ? INT32_MAX : UINT32_MAX), v, "");
+}
+
 static LLVMValueRef saturate_zero(struct gen *g, const struct rule *r, const struct operands *in) {
-    LLVMValueRef args[] = {numeric_operand(g, r, in, 0)};
-    LLVMTypeRef types[] = {numeric_ints(g->u, 32, 2), LLVMTypeOf(args[0])};
-    return zero_above(g, gen_intrinsic(g, r->name, types, 2, args, 1));
+    return zero_above(g, saturate(g, r, in));
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------
@@ -361,8 +413,8 @@ static LLVMValueRef store_lane(struct gen *g, const struct rule *r, const struct
     ROW(P##_SUB, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFSub), \
     ROW(P##_MUL, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFMul), \
     ROW(P##_DIV, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFDiv), \
-    ROW(P##_MIN, numeric_intrinsic2, P, .flags = RULE_NAN, .name = "llvm.minimum"), \
-    ROW(P##_MAX, numeric_intrinsic2, P, .flags = RULE_NAN, .name = "llvm.maximum"), \
+    ROW(P##_MIN, extremum, P, .name = "llvm.minimum", .what = LLVMRealOLT), \
+    ROW(P##_MAX, extremum, P, .name = "llvm.maximum", .what = LLVMRealOGT), \
     ROW(P##_PMIN, pseudo, P, .what = LLVMRealOLT), \
     ROW(P##_PMAX, pseudo, P, .what = LLVMRealOGT)
 
@@ -401,10 +453,10 @@ static const struct rule rules[OP_COUNT] = {
     ROW(F64X2_CONVERT_LOW_I32X4_U, cast_low, I32X4, .to = SHAPE_F64X2, .what = LLVMUIToFP),
     ROW(F64X2_PROMOTE_LOW_F32X4, cast_low, F32X4, .flags = RULE_NAN, .to = SHAPE_F64X2, .what = LLVMFPExt),
     ROW(F32X4_DEMOTE_F64X2_ZERO, demote_zero, F64X2, .flags = RULE_NAN),
-    ROW(I32X4_TRUNC_SAT_F32X4_S, numeric_saturate, F32X4, .to = SHAPE_I32X4, .name = "llvm.fptosi.sat"),
-    ROW(I32X4_TRUNC_SAT_F32X4_U, numeric_saturate, F32X4, .to = SHAPE_I32X4, .name = "llvm.fptoui.sat"),
-    ROW(I32X4_TRUNC_SAT_F64X2_S_ZERO, saturate_zero, F64X2, .name = "llvm.fptosi.sat"),
-    ROW(I32X4_TRUNC_SAT_F64X2_U_ZERO, saturate_zero, F64X2, .name = "llvm.fptoui.sat"),
+    ROW(I32X4_TRUNC_SAT_F32X4_S, saturate, F32X4, .flags = RULE_SIGNED),
+    ROW(I32X4_TRUNC_SAT_F32X4_U, saturate, F32X4),
+    ROW(I32X4_TRUNC_SAT_F64X2_S_ZERO, saturate_zero, F64X2, .flags = RULE_SIGNED),
+    ROW(I32X4_TRUNC_SAT_F64X2_U_ZERO, saturate_zero, F64X2),
     MEMORY(8, I8X16), MEMORY(16, I16X8), MEMORY(32, I32X4), MEMORY(64, I64X2),
     ROW(V128_LOAD, load, I64X2),
     ROW(V128_STORE, store, I64X2),
