@@ -80,12 +80,13 @@ static void key_of(char key[KEY_SIZE], uint32_t n) {
     key[i] = '\0';
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    int times = argc > 1 ? atoi(argv[1]) : 1;
     char key[KEY_SIZE];
     uint32_t sum = 0;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
+    for (uint32_t round = 0; round < ROUNDS * (uint32_t)times; round++) {
         for (uint32_t i = 0; i < KEYS; i++) {
-            key_of(key, i + round * KEYS / 2);
+            key_of(key, i + round % ROUNDS * KEYS / 2);
             add(key, i);
         }
         for (uint32_t i = 0; i < 2 * KEYS; i++) {

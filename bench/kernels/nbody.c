@@ -1,6 +1,7 @@
 // Planets under Newton's law: f64 arithmetic, square roots, structures in memory.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { BODIES = 5, STEPS = 1800000 };
 
@@ -54,8 +55,9 @@ static double energy(void) {
     return sum;
 }
 
-int main(void) {
-    for (int i = 0; i < STEPS; i++)
+int main(int argc, char **argv) {
+    int times = argc > 1 ? atoi(argv[1]) : 1;
+    for (int i = 0; i < STEPS * times; i++)
         advance(0.001);
     printf("nbody %.9f\n", energy());
     return 0;

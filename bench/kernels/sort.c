@@ -1,6 +1,7 @@
 // Quicksort that leaves small and bad cases to insertion and heap sort, over random, sorted and few-valued integers.
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { COUNT = 250000, ROUNDS = 6, SMALL = 12 };
 
@@ -64,14 +65,15 @@ static void sort(int32_t *a, int n, int depth) {
     insertion_sort(a, n);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    int times = argc > 1 ? atoi(argv[1]) : 1;
     uint32_t seed = 7, sum = 0;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS * times; round++) {
         for (int i = 0; i < COUNT; i++) {
             seed = seed * 1664525u + 1013904223u;
             items[i] = round % 3 == 0 ? (int32_t)seed : round % 3 == 1 ? i ^ 5 : (int32_t)(seed >> 29);
         }
-        if (round == ROUNDS - 1)
+        if (round % ROUNDS == ROUNDS - 1)
             heap_sort(items, COUNT);
         else
             sort(items, COUNT, 40);

@@ -1,6 +1,7 @@
 // A byte-code machine with a switch for a dispatcher, running a sieve and sums of digits: an interpreter inside.
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum op { PUSH, LOAD, STORE, GET, PUT, ADD, SUB, MUL, DIV, MOD, LESS, JUMP, JUMP_ZERO, HALT };
 enum variable { I, J, PRIMES, DIGITS, N_VARIABLES };
@@ -137,9 +138,10 @@ __attribute__((noinline)) static void run(void) {
         }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    int times = argc > 1 ? atoi(argv[1]) : 1;
     assemble();
-    for (int round = 0; round < ROUNDS; round++)
+    for (int round = 0; round < ROUNDS * times; round++)
         run();
     printf("vm %d primes, digits %d\n", (int)variables[PRIMES], (int)variables[DIGITS]);
     return 0;
