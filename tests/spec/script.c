@@ -218,6 +218,8 @@ static enum status instantiate(struct script *s, const struct spectest *t, const
     if (st == ST_OK)
         st = wasm_instance_new(s->store, m, externs, wasm_module_nimports(m), out, e);
     free(externs);
+    if (st == ST_OK)
+        spec_compile(s->store, m);
     struct wasm_func *start = st == ST_OK ? wasm_instance_start(*out) : NULL;
     if (start && call(s, start, NULL) != WASM_DONE)
         st = err_set(e, ST_TRAPPED, "%s", wasm_exec_trap_text(s->exec));

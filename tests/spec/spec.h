@@ -26,6 +26,9 @@ bool value_matches(const json_t *expected, enum wasm_type type, const union wasm
 /* For a failure's message. */
 void value_print(char *out, size_t size, enum wasm_type type, const union wasm_value *v);
 
+// Gives all functions of a module compiled code (compiled.c), or does nothing (interpreted.c).
+void spec_compile(struct wasm_store *s, const struct wasm_module *m);
+
 // Every call is stopped again and again at random ticks.
 extern bool stepped;
 

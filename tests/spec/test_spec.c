@@ -152,7 +152,8 @@ int main(int argc, char **argv) {
         printf("SKIPPED: AEON_SPEC_TESTS is %s: the specification's tests were not run\n", root ? root : "not set");
         return SKIPPED;
     }
-    out_dir = path_of("%s/spec%s", build ? build : ".", stepped ? "_stepped" : "");
+    const char *program = strrchr(argv[0], '/'); // each of the programs from these sources has its own directory
+    out_dir = path_of("%s/%s%s", build ? build : ".", program ? program + 1 : argv[0], stepped ? "_stepped" : "");
     mkdir(out_dir, 0777);
     unsigned njobs;
     struct job *jobs = list_jobs(root, &njobs);

@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-/* ---- reading (validated bytes) ------------------------------------------------------------------------------------ */
+/* ---- reading (validated bytes) ------------------------------------------------------------------------------------
+ */
 
 uint32_t read_leb(const uint8_t **p) {
     uint32_t r = 0;
@@ -95,7 +96,8 @@ void read_insn(const uint8_t *file, uint32_t offset, struct insn *out) {
     out->next = (uint32_t)(p - file);
 }
 
-/* ---- control ------------------------------------------------------------------------------------------------------ */
+/* ---- control ------------------------------------------------------------------------------------------------------
+ */
 
 static struct control *innermost(struct body *f) {
     return &f->controls[f->ncontrols - 1];
@@ -162,7 +164,7 @@ static void branch_to(struct gen *g, struct control *c) {
         f->height = height;
     } else {
         join_values(g, types, n, c->height);
-        charge(g);
+        gen_charge(g);
         LLVMBuildBr(g->b, c->to);
         c->reached = true;
         if (c->kind != CONTROL_LOOP)
@@ -190,8 +192,8 @@ static LLVMValueRef is_set(struct gen *g, LLVMValueRef v) {
 
 static void op_br_if(struct gen *g, uint32_t depth) {
     struct body *f = g->frame;
-    LLVMValueRef cond = is_set(g, pop(g));
-    sync_raw(g);
+    LLVMValueRef cond = is_set(g, gen_pop(g));
+    gen_sync_raw(g);
     LLVMBasicBlockRef on = new_block(g, "");
     LLVMBuildCondBr(g->b, cond, edge_to(g, label(f, depth)), on);
     LLVMPositionBuilderAtEnd(g->b, on);
@@ -199,9 +201,9 @@ static void op_br_if(struct gen *g, uint32_t depth) {
 
 static void op_br_table(struct gen *g, const struct insn *i) {
     struct body *f = g->frame;
-    LLVMValueRef index = pop(g);
+    LLVMValueRef index = gen_pop(g);
     const uint8_t *p = i->bytes;
-    sync_raw(g);
+    gen_sync_raw(g);
     /* one edge for each label, however often it is named */
     LLVMBasicBlockRef *edges = mem_zalloc(f->ncontrols * sizeof *edges);
     uint32_t *depths = mem_alloc((i->a + 1) * sizeof *depths);
@@ -225,10 +227,9 @@ static void loop_head(struct gen *g) {
     if (!g->u->request->options.count)
         return;
     LLVMBasicBlockRef cold = new_block(g, "loop.cold");
-    LLVMBasicBlockRef on =
-        branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntSLT, get_fuel(g), const_i64(g->u, 0), ""), cold);
+    LLVMBasicBlockRef on = branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntSLT, get_fuel(g), const_i64(g->u, 0), ""), cold);
     LLVMPositionBuilderAtEnd(g->b, cold);
-    flush_cold(g);
+    gen_flush_cold(g);
     LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), link_here(g)};
     set_fuel(g, call_helper(g, NATIVE_loop, args));
     LLVMBuildBr(g->b, on);
@@ -240,9 +241,9 @@ static void op_loop(struct gen *g, int64_t block) {
     const struct loop_facts *facts = &f->loops[f->next_loop++];
     must(facts->offset == g->offset);
     struct control *c = push_control(g, CONTROL_LOOP, block);
-    settle(g, c->height);
-    sync(g, 0);
-    charge(g);
+    gen_settle(g, c->height);
+    gen_sync(g, 0);
+    gen_charge(g);
     if (facts->calls)
         settle_locals(g, facts->assigns);
     set_add(f, f->dirty, facts->assigns);
@@ -258,17 +259,17 @@ static void op_loop(struct gen *g, int64_t block) {
 
 static void op_block(struct gen *g, int64_t block) {
     struct control *c = push_control(g, CONTROL_BLOCK, block);
-    settle(g, c->height);
-    sync(g, 0);
+    gen_settle(g, c->height);
+    gen_sync(g, 0);
     c->to = new_block(g, "end");
 }
 
 static void op_if(struct gen *g, int64_t block) {
     struct body *f = g->frame;
-    LLVMValueRef cond = is_set(g, pop(g));
+    LLVMValueRef cond = is_set(g, gen_pop(g));
     struct control *c = push_control(g, CONTROL_IF, block);
-    settle(g, c->height);
-    sync(g, 0);
+    gen_settle(g, c->height);
+    gen_sync(g, 0);
     for (uint32_t i = c->height; i < f->height; i++)
         f->stack[i].dirty = true;
     c->to = new_block(g, "end");
@@ -337,7 +338,10 @@ static void op_end(struct gen *g) {
 static void skip_dead(struct gen *g, const struct insn *i) {
     struct body *f = g->frame;
     switch (i->op) {
-    case OP_LOOP: f->next_loop++; f->dead_depth++; break;
+    case OP_LOOP:
+        f->next_loop++;
+        f->dead_depth++;
+        break;
     case OP_BLOCK:
     case OP_IF: f->dead_depth++; break;
     case OP_ELSE:
@@ -354,7 +358,8 @@ static void skip_dead(struct gen *g, const struct insn *i) {
     }
 }
 
-/* ---- variables, tables -------------------------------------------------------------------------------------------- */
+/* ---- variables, tables --------------------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef global_address(struct gen *g, uint32_t i) {
     const struct unit *u = g->u;
@@ -376,12 +381,12 @@ static void op_global_get(struct gen *g, uint32_t i) {
     LLVMValueRef v = LLVMBuildLoad2(g->b, type_of(g->u, type), global_address(g, i), "");
     LLVMSetAlignment(v, 8);
     set_alias(g, v, ALIAS_GLOBAL);
-    push(g, type, v, false);
+    gen_push(g, type, v, false);
 }
 
 static void op_global_set(struct gen *g, uint32_t i) {
     uint8_t type = (uint8_t)g->u->wasm->globals[i].type.type;
-    LLVMValueRef v = pop(g);
+    LLVMValueRef v = gen_pop(g);
     if (type == WASM_F32)
         v = LLVMBuildBitCast(g->b, v, g->u->i32, "");
     if (type == WASM_F32 || type == WASM_I32)
@@ -392,16 +397,16 @@ static void op_global_set(struct gen *g, uint32_t i) {
 }
 
 static void op_select(struct gen *g) {
-    LLVMValueRef cond = is_set(g, pop(g));
+    LLVMValueRef cond = is_set(g, gen_pop(g));
     uint8_t type = g->frame->stack[g->frame->height - 1].type;
     bool raw_b, raw_a;
-    LLVMValueRef b = pop_raw(g, &raw_b), a = pop_raw(g, &raw_a);
+    LLVMValueRef b = gen_pop_raw(g, &raw_b), a = gen_pop_raw(g, &raw_a);
     if (raw_a != raw_b) {
         a = raw_a ? gen_canon(g, a) : a;
         b = raw_b ? gen_canon(g, b) : b;
         raw_a = false;
     }
-    push(g, type, LLVMBuildSelect(g->b, cond, a, b, ""), raw_a);
+    gen_push(g, type, LLVMBuildSelect(g->b, cond, a, b, ""), raw_a);
 }
 
 static LLVMValueRef false_of(struct gen *g, LLVMValueRef ok) {
@@ -415,29 +420,29 @@ static void op_table(struct gen *g, const struct insn *i) {
     uint8_t elem = (uint8_t)u->wasm->tables[i->a].elem;
     switch (i->op) {
     case OP_TABLE_GET: {
-        LLVMValueRef index = pop(g), at = slot_address(g, f->fp, top_slot(f));
+        LLVMValueRef index = gen_pop(g), at = slot_address(g, f->fp, gen_top_slot(f));
         LLVMValueRef args[] = {f->x, table, index, at};
         gen_trap_if(g, false_of(g, call_helper(g, NATIVE_table_get, args)), WASM_TRAP_TABLE_BOUNDS);
-        push(g, elem, slot_load(g, at, 0, elem), false);
+        gen_push(g, elem, slot_load(g, at, 0, elem), false);
         return;
     }
     case OP_TABLE_SET: {
-        LLVMValueRef v = pop(g), index = pop(g);
+        LLVMValueRef v = gen_pop(g), index = gen_pop(g);
         LLVMValueRef args[] = {f->x, table, index, v};
         gen_trap_if(g, false_of(g, call_helper(g, NATIVE_table_set, args)), WASM_TRAP_TABLE_BOUNDS);
         return;
     }
     case OP_TABLE_GROW: {
-        LLVMValueRef n = pop(g), v = pop(g);
+        LLVMValueRef n = gen_pop(g), v = gen_pop(g);
         LLVMValueRef args[] = {f->x, table, v, n};
-        push(g, WASM_I32, call_helper(g, NATIVE_table_grow, args), false);
+        gen_push(g, WASM_I32, call_helper(g, NATIVE_table_grow, args), false);
         return;
     }
     default: { /* OP_TABLE_SIZE */
         LLVMValueRef instance = engine_load(g, u->ptr, f->x, offsetof(struct wasm_exec, instance), true);
         LLVMValueRef tables = engine_load(g, u->ptr, instance, offsetof(struct wasm_instance, tables), true);
         LLVMValueRef t = engine_load(g, u->ptr, tables, i->a * sizeof(void *), true);
-        push(g, WASM_I32, engine_load(g, u->i32, t, offsetof(struct wasm_table, size), false), false);
+        gen_push(g, WASM_I32, engine_load(g, u->i32, t, offsetof(struct wasm_table, size), false), false);
         return;
     }
     }
@@ -446,12 +451,12 @@ static void op_table(struct gen *g, const struct insn *i) {
 static void op_memory_size(struct gen *g) {
     LLVMValueRef size = LLVMBuildLoad2(g->b, g->u->i64, g->frame->size, "");
     size = LLVMBuildLShr(g->b, size, const_i64(g->u, 16), "");
-    push(g, WASM_I32, LLVMBuildTrunc(g->b, size, g->u->i32, ""), false);
+    gen_push(g, WASM_I32, LLVMBuildTrunc(g->b, size, g->u->i32, ""), false);
 }
 
 static void op_memory_grow(struct gen *g) {
-    LLVMValueRef args[] = {g->frame->x, pop(g)};
-    push(g, WASM_I32, call_helper(g, NATIVE_memory_grow, args), false);
+    LLVMValueRef args[] = {g->frame->x, gen_pop(g)};
+    gen_push(g, WASM_I32, call_helper(g, NATIVE_memory_grow, args), false);
     refresh_memory(g);
 }
 
@@ -459,23 +464,22 @@ static void op_ref_func(struct gen *g, uint32_t func) {
     const struct unit *u = g->u;
     LLVMValueRef instance = engine_load(g, u->ptr, g->frame->x, offsetof(struct wasm_exec, instance), true);
     LLVMValueRef funcs = engine_load(g, u->ptr, instance, offsetof(struct wasm_instance, funcs), true);
-    push(g, WASM_FUNCREF, engine_load(g, u->i64, funcs, func * sizeof(void *), true), false);
+    gen_push(g, WASM_FUNCREF, engine_load(g, u->i64, funcs, func * sizeof(void *), true), false);
 }
 
-/* ---- the rest ----------------------------------------------------------------------------------------------------- */
+/* ---- the rest -----------------------------------------------------------------------------------------------------
+ */
 
 static void op_const(struct gen *g, const struct insn *i) {
     const struct unit *u = g->u;
     switch (i->op) {
-    case OP_I32_CONST: push(g, WASM_I32, const_i32(u, (uint32_t)i->k), false); return;
-    case OP_I64_CONST: push(g, WASM_I64, const_i64(u, i->k), false); return;
-    case OP_F32_CONST:
-        push(g, WASM_F32, LLVMConstBitCast(const_i32(u, (uint32_t)i->k), u->f32), false);
-        return;
-    case OP_F64_CONST: push(g, WASM_F64, LLVMConstBitCast(const_i64(u, i->k), u->f64), false); return;
+    case OP_I32_CONST: gen_push(g, WASM_I32, const_i32(u, (uint32_t)i->k), false); return;
+    case OP_I64_CONST: gen_push(g, WASM_I64, const_i64(u, i->k), false); return;
+    case OP_F32_CONST: gen_push(g, WASM_F32, LLVMConstBitCast(const_i32(u, (uint32_t)i->k), u->f32), false); return;
+    case OP_F64_CONST: gen_push(g, WASM_F64, LLVMConstBitCast(const_i64(u, i->k), u->f64), false); return;
     default: {
         LLVMValueRef halves[2] = {const_i64(u, get_u64(i->bytes)), const_i64(u, get_u64(i->bytes + 8))};
-        push(g, WASM_V128, LLVMConstVector(halves, 2), false);
+        gen_push(g, WASM_V128, LLVMConstVector(halves, 2), false);
         return;
     }
     }
@@ -497,10 +501,10 @@ static void op_table_driven(struct gen *g, const struct insn *i) {
     struct operands in = {.lane = (uint32_t)i->k, .shuffle = i->bytes, .memory_offset = i->b};
     bool raw = false, takes_raw = gen_takes_raw(i->op);
     for (uint32_t k = n; k-- > 0;)
-        in.v[k] = takes_raw ? pop_raw(g, &(bool){false}) : pop(g);
+        in.v[k] = takes_raw ? gen_pop_raw(g, &(bool){false}) : gen_pop(g);
     LLVMValueRef v = gen_operator(g, i->op, &in, &raw);
     if (sig[n + 1])
-        push(g, type_of_letter(sig[n + 1]), v, raw);
+        gen_push(g, type_of_letter(sig[n + 1]), v, raw);
 }
 
 static void op_unreachable(struct gen *g) {
@@ -541,16 +545,16 @@ static void gen_insn(struct gen *g, const struct insn *i) {
         return_call_indirect(g, i->a, i->b);
         f->dead = true;
         return;
-    case OP_DROP: (void)pop_raw(g, &(bool){false}); return;
+    case OP_DROP: (void)gen_pop_raw(g, &(bool){false}); return;
     case OP_SELECT:
     case OP_SELECT_T: op_select(g); return;
-    case OP_LOCAL_GET: push(g, f->local_types[i->a], local_get(g, i->a), false); return;
-    case OP_LOCAL_SET: local_set(g, i->a, pop(g)); return;
+    case OP_LOCAL_GET: gen_push(g, f->local_types[i->a], local_get(g, i->a), false); return;
+    case OP_LOCAL_SET: local_set(g, i->a, gen_pop(g)); return;
     case OP_LOCAL_TEE: {
         uint8_t type = f->local_types[i->a];
-        LLVMValueRef v = pop(g);
+        LLVMValueRef v = gen_pop(g);
         local_set(g, i->a, v);
-        push(g, type, v, false);
+        gen_push(g, type, v, false);
         return;
     }
     case OP_GLOBAL_GET: op_global_get(g, i->a); return;
@@ -561,24 +565,22 @@ static void gen_insn(struct gen *g, const struct insn *i) {
     case OP_TABLE_SIZE: op_table(g, i); return;
     case OP_MEMORY_SIZE: op_memory_size(g); return;
     case OP_MEMORY_GROW: op_memory_grow(g); return;
-    case OP_MEMORY_FILL: bulk(g, NATIVE_memory_bulk, 0, 0, 0); return;
-    case OP_MEMORY_COPY: bulk(g, NATIVE_memory_bulk, 1, 0, 0); return;
-    case OP_MEMORY_INIT: bulk(g, NATIVE_memory_bulk, 2, i->a, 0); return;
-    case OP_TABLE_FILL: bulk(g, NATIVE_table_bulk, 0, i->a, 0); return;
-    case OP_TABLE_COPY: bulk(g, NATIVE_table_bulk, 1, i->a, i->b); return;
-    case OP_TABLE_INIT: bulk(g, NATIVE_table_bulk, 2, i->b, i->a); return;
+    case OP_MEMORY_FILL: gen_bulk(g, NATIVE_memory_bulk, 0, 0, 0); return;
+    case OP_MEMORY_COPY: gen_bulk(g, NATIVE_memory_bulk, 1, 0, 0); return;
+    case OP_MEMORY_INIT: gen_bulk(g, NATIVE_memory_bulk, 2, i->a, 0); return;
+    case OP_TABLE_FILL: gen_bulk(g, NATIVE_table_bulk, 0, i->a, 0); return;
+    case OP_TABLE_COPY: gen_bulk(g, NATIVE_table_bulk, 1, i->a, i->b); return;
+    case OP_TABLE_INIT: gen_bulk(g, NATIVE_table_bulk, 2, i->b, i->a); return;
     case OP_DATA_DROP:
     case OP_ELEM_DROP: {
         LLVMValueRef args[] = {f->x, const_i32(g->u, i->a)};
         call_helper(g, i->op == OP_DATA_DROP ? NATIVE_data_drop : NATIVE_elem_drop, args);
         return;
     }
-    case OP_REF_NULL:
-        push(g, *(g->u->wasm->bytes.data + i->next - 1), const_i64(g->u, 0), false);
-        return;
+    case OP_REF_NULL: gen_push(g, *(g->u->wasm->bytes.data + i->next - 1), const_i64(g->u, 0), false); return;
     case OP_REF_IS_NULL: {
-        LLVMValueRef null = LLVMBuildICmp(g->b, LLVMIntEQ, pop(g), const_i64(g->u, 0), "");
-        push(g, WASM_I32, LLVMBuildZExt(g->b, null, g->u->i32, ""), false);
+        LLVMValueRef null = LLVMBuildICmp(g->b, LLVMIntEQ, gen_pop(g), const_i64(g->u, 0), "");
+        gen_push(g, WASM_I32, LLVMBuildZExt(g->b, null, g->u->i32, ""), false);
         return;
     }
     case OP_REF_FUNC: op_ref_func(g, i->a); return;

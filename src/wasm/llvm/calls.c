@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+/* ---- helpers ------------------------------------------------------------------------------------------------------
+ */
 
 static LLVMTypeRef letter_type(const struct unit *u, char c) {
     switch (c) {
@@ -46,7 +47,7 @@ void set_fuel(struct gen *g, LLVMValueRef v) {
     LLVMBuildStore(g->b, v, g->frame->fuel);
 }
 
-void charge(struct gen *g) {
+void gen_charge(struct gen *g) {
     if (g->frame->ticks && g->u->request->options.count)
         set_fuel(g, LLVMBuildSub(g->b, get_fuel(g), const_i64(g->u, g->frame->ticks), ""));
     g->frame->ticks = 0;
@@ -61,7 +62,8 @@ void refresh_memory(struct gen *g) {
     LLVMBuildStore(g->b, engine_load(g, g->u->i64, memory, offsetof(struct wasm_memory, size), false), f->size);
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------------------------------------------------
+ */
 
 enum { FEW = 16 };
 
@@ -77,8 +79,8 @@ static void passing_begin(struct gen *g, struct passing *p, const struct wasm_fu
     p->type = type;
     p->args = type->nparams + 3 <= FEW ? p->few : mem_alloc((type->nparams + 3) * sizeof *p->args);
     for (uint32_t i = type->nparams; i-- > 0;)
-        p->args[3 + i] = pop(g);
-    p->at = top_slot(g->frame);
+        p->args[3 + i] = gen_pop(g);
+    p->at = gen_top_slot(g->frame);
     p->nfp = NULL;
 }
 
@@ -99,8 +101,7 @@ static LLVMValueRef call_body(struct gen *g, struct passing *p, LLVMValueRef bod
     p->args[0] = g->frame->x;
     p->args[1] = fp;
     p->args[2] = get_fuel(g);
-    LLVMValueRef call =
-        LLVMBuildCall2(g->b, body_type(g->u, p->type), body, p->args, p->type->nparams + 3, "");
+    LLVMValueRef call = LLVMBuildCall2(g->b, body_type(g->u, p->type), body, p->args, p->type->nparams + 3, "");
     LLVMSetInstructionCallConv(call, g->u->convention);
     return call;
 }
@@ -120,7 +121,7 @@ static void call_compiled(struct gen *g, struct passing *p, LLVMValueRef body) {
     slot_store(g, p->nfp, p->type->param_slots, WASM_I64, link_here(g));
     LLVMValueRef result = take_returned(g, p, call_body(g, p, body, p->nfp));
     if (result)
-        LLVMBuildStore(g->b, result, variable(g, p->at, p->type->results[0]));
+        LLVMBuildStore(g->b, result, gen_variable(g, p->at, p->type->results[0]));
 }
 
 /* A callee that the engine calls; results in slots, an only one in its variable too. */
@@ -129,7 +130,7 @@ static void call_engine(struct gen *g, struct passing *p, enum native_helper h, 
     LLVMValueRef args[] = {g->frame->x, g->frame->fp, get_fuel(g), link_here(g), p->nfp, callee};
     set_fuel(g, call_helper(g, h, args));
     if (p->type->nresults == 1)
-        LLVMBuildStore(g->b, slot_load(g, p->nfp, 0, p->type->results[0]), variable(g, p->at, p->type->results[0]));
+        LLVMBuildStore(g->b, slot_load(g, p->nfp, 0, p->type->results[0]), gen_variable(g, p->at, p->type->results[0]));
 }
 
 /* Behind a call: the fuel is looked at, results are pushed, what is needed comes back. */
@@ -143,19 +144,19 @@ static void call_done(struct gen *g, struct passing *p, bool in_slots) {
         LLVMPositionBuilderAtEnd(g->b, cold);
         if (t->nresults == 1 && !in_slots)
             slot_store(g, p->nfp, 0, t->results[0],
-                       LLVMBuildLoad2(g->b, type_of(g->u, t->results[0]), variable(g, p->at, t->results[0]), ""));
+                       LLVMBuildLoad2(g->b, type_of(g->u, t->results[0]), gen_variable(g, p->at, t->results[0]), ""));
         LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), link_here(g)};
         set_fuel(g, call_helper(g, NATIVE_after, args));
         LLVMBuildBr(g->b, on);
         LLVMPositionBuilderAtEnd(g->b, on);
     }
-    reload(g);
+    gen_reload(g);
     if (t->nresults == 1) {
-        push(g, t->results[0],
-             LLVMBuildLoad2(g->b, type_of(g->u, t->results[0]), variable(g, p->at, t->results[0]), ""), false);
+        gen_push(g, t->results[0],
+                 LLVMBuildLoad2(g->b, type_of(g->u, t->results[0]), gen_variable(g, p->at, t->results[0]), ""), false);
     } else {
         for (uint32_t i = 0; i < t->nresults; i++) {
-            push(g, t->results[i], NULL, false);
+            gen_push(g, t->results[i], NULL, false);
             struct operand *o = &f->stack[f->height - 1];
             o->value = slot_load(g, f->fp, o->slot, o->type);
             o->dirty = false;
@@ -164,8 +165,8 @@ static void call_done(struct gen *g, struct passing *p, bool in_slots) {
 }
 
 static void call_prepare(struct gen *g, struct passing *p) {
-    flush(g);
-    charge(g);
+    gen_flush(g);
+    gen_charge(g);
     p->nfp = slot_address(g, g->frame->fp, p->at);
 }
 
@@ -184,8 +185,8 @@ static LLVMValueRef is_null(struct gen *g, LLVMValueRef p) {
 }
 
 /* Calls `body` unless it is null, else the engine. `index`: the operand of call_indirect, or NULL. */
-static void call_either(struct gen *g, struct passing *p, LLVMValueRef body, LLVMValueRef no_body,
-                        enum native_helper h, LLVMValueRef callee, LLVMValueRef index) {
+static void call_either(struct gen *g, struct passing *p, LLVMValueRef body, LLVMValueRef no_body, enum native_helper h,
+                        LLVMValueRef callee, LLVMValueRef index) {
     LLVMBasicBlockRef slow = new_block(g, "slow"), done = new_block(g, "called");
     branch_rarely(g, no_body, slow);
     call_compiled(g, p, body);
@@ -257,7 +258,7 @@ static LLVMValueRef load_native_of(struct gen *g, LLVMValueRef f) {
 
 void call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     struct passing p;
-    LLVMValueRef index = pop(g), f = load_function(g, index, type, table);
+    LLVMValueRef index = gen_pop(g), f = load_function(g, index, type, table);
     passing_begin(g, &p, &g->u->wasm->types[type]);
     LLVMValueRef body = load_native_of(g, f);
     call_prepare(g, &p);
@@ -266,14 +267,15 @@ void call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     passing_end(&p);
 }
 
-/* ---- returns ------------------------------------------------------------------------------------------------------ */
+/* ---- returns ------------------------------------------------------------------------------------------------------
+ */
 
 /* `f->height` is what it was before the operands were popped. */
 static void results_to_slots(struct gen *g, const struct wasm_functype *t) {
     struct body *f = g->frame;
     LLVMValueRef few[FEW], *v = t->nresults <= FEW ? few : mem_alloc(t->nresults * sizeof *v);
     for (uint32_t i = t->nresults; i-- > 0;)
-        v[i] = pop(g);
+        v[i] = gen_pop(g);
     uint32_t slot = 0;
     for (uint32_t i = 0; i < t->nresults; i++) {
         slot_store(g, f->fp, slot, t->results[i], v[i]);
@@ -285,7 +287,7 @@ static void results_to_slots(struct gen *g, const struct wasm_functype *t) {
 
 void gen_return(struct gen *g) {
     struct body *f = g->frame;
-    charge(g);
+    gen_charge(g);
     if (f->is_loop_entry || f->type->nresults > 1) {
         results_to_slots(g, f->type);
         LLVMBuildRet(g->b, get_fuel(g));
@@ -293,7 +295,7 @@ void gen_return(struct gen *g) {
         LLVMBuildRet(g->b, get_fuel(g));
     } else {
         LLVMValueRef v[2];
-        v[1] = pop(g);
+        v[1] = gen_pop(g);
         v[0] = get_fuel(g);
         LLVMBuildAggregateRet(g->b, v, 2);
     }
@@ -302,10 +304,9 @@ void gen_return(struct gen *g) {
 /* The callee takes this frame's place. The link moves to where the callee expects it. */
 static void jump_to_body(struct gen *g, struct passing *p, LLVMValueRef body) {
     struct body *f = g->frame;
-    charge(g);
+    gen_charge(g);
     if (p->type->param_slots != f->type->param_slots)
-        slot_store(g, f->fp, p->type->param_slots, WASM_I64,
-                   slot_load(g, f->fp, f->type->param_slots, WASM_I64));
+        slot_store(g, f->fp, p->type->param_slots, WASM_I64, slot_load(g, f->fp, f->type->param_slots, WASM_I64));
     LLVMValueRef returned = call_body(g, p, body, f->fp);
     if (!f->is_loop_entry) {
         LLVMSetTailCallKind(returned, LLVMTailCallKindMustTail);
@@ -323,9 +324,9 @@ static void leave_before_call(struct gen *g, struct passing *p, LLVMValueRef ind
     struct body *f = g->frame;
     uint32_t ticks = f->ticks;
     f->ticks--; /* the operator itself */
-    charge(g);
+    gen_charge(g);
     f->ticks = ticks;
-    flush_cold(g);
+    gen_flush_cold(g);
     p->nfp = slot_address(g, f->fp, p->at);
     arguments_to_slots(g, p);
     if (index)
@@ -348,7 +349,7 @@ void return_call(struct gen *g, uint32_t func) {
         call_prepare(g, &p);
         call_engine(g, &p, NATIVE_call, const_i32(g->u, func));
         for (uint32_t i = 0; i < p.type->nresults; i++) { /* our caller looks at the fuel */
-            push(g, p.type->results[i], NULL, false);
+            gen_push(g, p.type->results[i], NULL, false);
             struct operand *o = &g->frame->stack[g->frame->height - 1];
             o->value = slot_load(g, g->frame->fp, o->slot, o->type);
         }
@@ -374,7 +375,7 @@ void return_call(struct gen *g, uint32_t func) {
 
 void return_call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     struct passing p;
-    LLVMValueRef index = pop(g), f = load_function(g, index, type, table);
+    LLVMValueRef index = gen_pop(g), f = load_function(g, index, type, table);
     passing_begin(g, &p, &g->u->wasm->types[type]);
     LLVMValueRef body = load_native_of(g, f);
     LLVMBasicBlockRef slow = new_block(g, "leave");
@@ -389,24 +390,25 @@ void return_call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     passing_end(&p);
 }
 
-/* ---- bulk operations ---------------------------------------------------------------------------------------------- */
+/* ---- bulk operations ----------------------------------------------------------------------------------------------
+ */
 
-void bulk(struct gen *g, enum native_helper h, uint32_t what, uint32_t a, uint32_t b) {
+void gen_bulk(struct gen *g, enum native_helper h, uint32_t what, uint32_t a, uint32_t b) {
     struct body *f = g->frame;
     uint8_t types[3];
     LLVMValueRef v[3];
     for (int i = 3; i-- > 0;) {
         types[i] = f->stack[f->height - 1].type;
-        v[i] = pop(g);
+        v[i] = gen_pop(g);
     }
-    uint32_t at = top_slot(f);
-    flush(g);
-    charge(g);
+    uint32_t at = gen_top_slot(f);
+    gen_flush(g);
+    gen_charge(g);
     LLVMValueRef where = slot_address(g, f->fp, at);
     for (uint32_t i = 0; i < 3; i++)
         slot_store(g, where, i, types[i], v[i]);
-    LLVMValueRef args[] = {f->x,  f->fp,          get_fuel(g),        link_here(g),
-                           where, const_i32(g->u, what), const_i32(g->u, a), const_i32(g->u, b)};
+    LLVMValueRef args[] = {
+        f->x, f->fp, get_fuel(g), link_here(g), where, const_i32(g->u, what), const_i32(g->u, a), const_i32(g->u, b)};
     set_fuel(g, call_helper(g, h, args));
-    reload(g);
+    gen_reload(g);
 }

@@ -1,7 +1,8 @@
 /* frame.c: operands and locals, in registers and in slots. */
 #include "wasm/llvm/frame.h"
 
-/* ---- types and slots ---------------------------------------------------------------------------------------------- */
+/* ---- types and slots ----------------------------------------------------------------------------------------------
+ */
 
 LLVMTypeRef type_of(const struct unit *u, uint8_t type) {
     switch (type) {
@@ -55,16 +56,17 @@ LLVMValueRef slot_load(struct gen *g, LLVMValueRef fp, uint32_t slot, uint8_t ty
     return v;
 }
 
-/* ---- operands ----------------------------------------------------------------------------------------------------- */
+/* ---- operands -----------------------------------------------------------------------------------------------------
+ */
 
-uint32_t top_slot(const struct body *f) {
+uint32_t gen_top_slot(const struct body *f) {
     if (!f->height)
         return f->operands_slot;
     const struct operand *o = &f->stack[f->height - 1];
     return o->slot + type_slots(o->type);
 }
 
-LLVMValueRef variable(struct gen *g, uint32_t slot, uint8_t type) {
+LLVMValueRef gen_variable(struct gen *g, uint32_t slot, uint8_t type) {
     LLVMValueRef *v = &g->frame->variables[slot - g->frame->operands_slot][class_of(type)];
     if (!*v)
         *v = LLVMBuildAlloca(g->variables, type_of(g->u, type), "");
@@ -76,21 +78,20 @@ static struct operand *push_operand(struct body *f, uint8_t type) {
         f->cap = f->cap ? f->cap * 2 : 64;
         f->stack = mem_realloc(f->stack, f->cap * sizeof *f->stack);
     }
-    uint32_t slot = top_slot(f);
+    uint32_t slot = gen_top_slot(f);
     struct operand *o = &f->stack[f->height++];
     *o = (struct operand){.slot = slot, .type = type, .dirty = true};
     return o;
 }
 
-void push(struct gen *g, uint8_t type, LLVMValueRef v, bool raw) {
+void gen_push(struct gen *g, uint8_t type, LLVMValueRef v, bool raw) {
     struct operand *o = push_operand(g->frame, type);
     o->value = v;
     o->raw = raw;
 }
 
 static LLVMValueRef value_of(struct gen *g, const struct operand *o) {
-    return o->value ? o->value
-                    : LLVMBuildLoad2(g->b, type_of(g->u, o->type), variable(g, o->slot, o->type), "");
+    return o->value ? o->value : LLVMBuildLoad2(g->b, type_of(g->u, o->type), gen_variable(g, o->slot, o->type), "");
 }
 
 /* Gives an operand the bits that anybody may see. */
@@ -102,35 +103,35 @@ static LLVMValueRef settled_value(struct gen *g, struct operand *o) {
     return o->value = gen_canon(g, v);
 }
 
-LLVMValueRef pop_raw(struct gen *g, bool *raw) {
+LLVMValueRef gen_pop_raw(struct gen *g, bool *raw) {
     struct operand *o = &g->frame->stack[--g->frame->height];
     *raw = o->raw;
     return value_of(g, o);
 }
 
-LLVMValueRef pop(struct gen *g) {
+LLVMValueRef gen_pop(struct gen *g) {
     return settled_value(g, &g->frame->stack[--g->frame->height]);
 }
 
-void sync(struct gen *g, uint32_t from) {
+void gen_sync(struct gen *g, uint32_t from) {
     struct body *f = g->frame;
     for (uint32_t i = from; i < f->height; i++) {
         struct operand *o = &f->stack[i];
         if (!o->value)
             continue;
         LLVMValueRef v = settled_value(g, o);
-        LLVMBuildStore(g->b, v, variable(g, o->slot, o->type));
+        LLVMBuildStore(g->b, v, gen_variable(g, o->slot, o->type));
         o->value = NULL;
     }
 }
 
-void sync_raw(struct gen *g) {
+void gen_sync_raw(struct gen *g) {
     for (uint32_t i = 0; i < g->frame->height; i++)
         if (g->frame->stack[i].raw)
             (void)settled_value(g, &g->frame->stack[i]);
 }
 
-void settle(struct gen *g, uint32_t to) {
+void gen_settle(struct gen *g, uint32_t to) {
     struct body *f = g->frame;
     for (uint32_t i = 0; i < to; i++) {
         struct operand *o = &f->stack[i];
@@ -148,7 +149,7 @@ void join_values(struct gen *g, const uint8_t *types, uint32_t n, uint32_t heigh
         v[i] = settled_value(g, &f->stack[f->height - n + i]);
     uint32_t slot = height ? f->stack[height - 1].slot + type_slots(f->stack[height - 1].type) : f->operands_slot;
     for (uint32_t i = 0; i < n; i++) {
-        LLVMBuildStore(g->b, v[i], variable(g, slot, types[i]));
+        LLVMBuildStore(g->b, v[i], gen_variable(g, slot, types[i]));
         slot += type_slots(types[i]);
     }
     if (v != few)
@@ -161,7 +162,8 @@ void join_done(struct gen *g, const uint8_t *types, uint32_t n, uint32_t height)
         push_operand(g->frame, types[i]);
 }
 
-/* ---- locals ------------------------------------------------------------------------------------------------------- */
+/* ---- locals -------------------------------------------------------------------------------------------------------
+ */
 
 void local_set(struct gen *g, uint32_t local, LLVMValueRef v) {
     LLVMBuildStore(g->b, v, g->frame->locals[local]);
@@ -177,10 +179,10 @@ static void local_to_slot(struct gen *g, uint32_t local) {
     slot_store(g, f->fp, f->local_slots[local], f->local_types[local], local_get(g, local));
 }
 
-void flush(struct gen *g) {
+void gen_flush(struct gen *g) {
     struct body *f = g->frame;
     const uint64_t *live = liveness_at(f->live, g->offset);
-    settle(g, f->height);
+    gen_settle(g, f->height);
     for (uint32_t w = 0; w < f->nwords; w++) {
         for (uint64_t left = f->dirty[w] & live[w]; left; left &= left - 1)
             local_to_slot(g, w * 64 + (uint32_t)__builtin_ctzll(left));
@@ -188,7 +190,7 @@ void flush(struct gen *g) {
     }
 }
 
-void flush_cold(struct gen *g) {
+void gen_flush_cold(struct gen *g) {
     struct body *f = g->frame;
     const uint64_t *live = liveness_at(f->live, g->offset);
     for (uint32_t i = 0; i < f->height; i++) {
@@ -219,7 +221,7 @@ void local_from_slot(struct gen *g, uint32_t local) {
     LLVMBuildStore(g->b, slot_load(g, f->fp, f->local_slots[local], f->local_types[local]), f->locals[local]);
 }
 
-void reload(struct gen *g) {
+void gen_reload(struct gen *g) {
     struct body *f = g->frame;
     const uint64_t *live = liveness_at(f->live, g->offset);
     for (uint32_t i = 0; i < f->height; i++) {
@@ -230,7 +232,7 @@ void reload(struct gen *g) {
         if (o->value)
             o->value = v;
         else
-            LLVMBuildStore(g->b, v, variable(g, o->slot, o->type));
+            LLVMBuildStore(g->b, v, gen_variable(g, o->slot, o->type));
     }
     for (uint32_t w = 0; w < f->nwords; w++)
         for (uint64_t left = live[w]; left; left &= left - 1)

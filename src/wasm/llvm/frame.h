@@ -30,8 +30,8 @@ struct control {
     LLVMBasicBlockRef to;  /* where a branch to it goes: behind its end, or the loop's head */
     LLVMBasicBlockRef alt; /* CONTROL_IF: the else branch */
     uint32_t alt_ticks;
-    bool reached;          /* `to` has been branched to */
-    uint64_t *dirty;       /* bit set over locals: union of those of all branches to the end */
+    bool reached;    /* `to` has been branched to */
+    uint64_t *dirty; /* bit set over locals: union of those of all branches to the end */
     uint64_t *alt_dirty;
 };
 
@@ -62,7 +62,7 @@ struct body {
 
     struct operand *stack;
     uint32_t height, cap;
-    uint32_t operands_slot; /* the first operand's */
+    uint32_t operands_slot;       /* the first operand's */
     LLVMValueRef (*variables)[6]; /* [slot - operands_slot][type class] */
 
     struct control *controls;
@@ -91,14 +91,14 @@ void slot_store(struct gen *g, LLVMValueRef fp, uint32_t slot, uint8_t type, LLV
 LLVMValueRef slot_load(struct gen *g, LLVMValueRef fp, uint32_t slot, uint8_t type);
 
 /* Operands. Pushed values are canonical unless raw. */
-void push(struct gen *g, uint8_t type, LLVMValueRef v, bool raw);
-LLVMValueRef pop(struct gen *g);            /* canonical */
-LLVMValueRef pop_raw(struct gen *g, bool *raw);
-uint32_t top_slot(const struct body *f);   /* where the next operand goes */
-void sync(struct gen *g, uint32_t from);    /* operands from there on into their variables */
-void sync_raw(struct gen *g);               /* gives raw operands their final bits, before control flow splits */
-void settle(struct gen *g, uint32_t to);    /* operands below `to` into their slots, and clean */
-LLVMValueRef variable(struct gen *g, uint32_t slot, uint8_t type);
+void gen_push(struct gen *g, uint8_t type, LLVMValueRef v, bool raw);
+LLVMValueRef gen_pop(struct gen *g); /* canonical */
+LLVMValueRef gen_pop_raw(struct gen *g, bool *raw);
+uint32_t gen_top_slot(const struct body *f); /* where the next operand goes */
+void gen_sync(struct gen *g, uint32_t from); /* operands from there on into their variables */
+void gen_sync_raw(struct gen *g);            /* gives raw operands their final bits, before control flow splits */
+void gen_settle(struct gen *g, uint32_t to); /* operands below `to` into their slots, and clean */
+LLVMValueRef gen_variable(struct gen *g, uint32_t slot, uint8_t type);
 /* Operands `n` on top into the variables of a join at stack height `height`; they stay. */
 void join_values(struct gen *g, const uint8_t *types, uint32_t n, uint32_t height);
 /* Drops to `height` and pushes what a join has left in its variables. */
@@ -108,14 +108,14 @@ void local_set(struct gen *g, uint32_t local, LLVMValueRef v);
 LLVMValueRef local_get(struct gen *g, uint32_t local);
 
 /* Everything into slots, before the call operator at g->offset, whose arguments have been popped. */
-void flush(struct gen *g);
+void gen_flush(struct gen *g);
 /* The frame into slots on a cold path at the head of a loop; nothing becomes clean. */
-void flush_cold(struct gen *g);
+void gen_flush_cold(struct gen *g);
 /* Dirty locals that are needed into slots, and clean, but those in `except`. At a loop. */
 void settle_locals(struct gen *g, const uint64_t *except);
 void local_from_slot(struct gen *g, uint32_t local);
 /* What is needed behind the call at g->offset, from slots. */
-void reload(struct gen *g);
+void gen_reload(struct gen *g);
 
 /* ---- calls.c ---- */
 
@@ -124,7 +124,7 @@ LLVMValueRef call_helper(struct gen *g, enum native_helper h, LLVMValueRef *args
 /* This function and operator, as a link word. */
 LLVMValueRef link_here(struct gen *g);
 /* Ticks so far are charged. */
-void charge(struct gen *g);
+void gen_charge(struct gen *g);
 LLVMValueRef get_fuel(struct gen *g);
 void set_fuel(struct gen *g, LLVMValueRef v);
 void refresh_memory(struct gen *g);
@@ -133,7 +133,7 @@ void call_direct(struct gen *g, uint32_t func);
 void call_indirect(struct gen *g, uint32_t type, uint32_t table);
 void return_call(struct gen *g, uint32_t func);
 void return_call_indirect(struct gen *g, uint32_t type, uint32_t table);
-void bulk(struct gen *g, enum native_helper h, uint32_t what, uint32_t a, uint32_t b);
+void gen_bulk(struct gen *g, enum native_helper h, uint32_t what, uint32_t a, uint32_t b);
 /* Returns the `n` operands on top. */
 void gen_return(struct gen *g);
 

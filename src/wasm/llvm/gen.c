@@ -24,7 +24,8 @@ struct llvm_compiler {
     bool tail_calls;
 };
 
-/* ---- small things -------------------------------------------------------------------------------------------------- */
+/* ---- small things --------------------------------------------------------------------------------------------------
+ */
 
 LLVMValueRef const_i32(const struct unit *u, uint32_t v) {
     return LLVMConstInt(u->i32, v, false);
@@ -51,8 +52,7 @@ void set_alias(struct gen *g, LLVMValueRef access, enum alias a) {
 
 LLVMValueRef engine_load(struct gen *g, LLVMTypeRef type, LLVMValueRef base, uint64_t offset, bool invariant) {
     LLVMValueRef index = const_i64(g->u, offset);
-    LLVMValueRef v =
-        LLVMBuildLoad2(g->b, type, LLVMBuildInBoundsGEP2(g->b, g->u->i8, base, &index, 1, ""), "");
+    LLVMValueRef v = LLVMBuildLoad2(g->b, type, LLVMBuildInBoundsGEP2(g->b, g->u->i8, base, &index, 1, ""), "");
     set_alias(g, v, ALIAS_ENGINE);
     if (invariant)
         LLVMSetMetadata(v, g->u->invariant_kind, g->u->nothing);
@@ -98,7 +98,8 @@ static void finish_traps(struct gen *g) {
     LLVMBuildUnreachable(g->b);
 }
 
-/* ---- functions ------------------------------------------------------------------------------------------------------ */
+/* ---- functions ------------------------------------------------------------------------------------------------------
+ */
 
 LLVMTypeRef body_type(const struct unit *u, const struct wasm_functype *t) {
     LLVMTypeRef *params = mem_alloc((t->nparams + 3) * sizeof *params);
@@ -117,9 +118,9 @@ LLVMTypeRef body_type(const struct unit *u, const struct wasm_functype *t) {
 }
 
 static void add_attribute(const struct unit *u, LLVMValueRef fn, const char *key, const char *value) {
-    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateStringAttribute(u->context, key, (unsigned)strlen(key), value,
-                                                      (unsigned)strlen(value)));
+    LLVMAddAttributeAtIndex(
+        fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+        LLVMCreateStringAttribute(u->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
 }
 
 static void add_enum_attribute(const struct unit *u, LLVMValueRef fn, const char *name) {
@@ -188,8 +189,8 @@ static bool scan(struct gen *g) {
                 cap = cap ? cap * 2 : 16;
                 f->loops = mem_realloc(f->loops, cap * sizeof *f->loops);
             }
-            f->loops[f->nloops] = (struct loop_facts){.offset = i.offset,
-                                                      .assigns = mem_zalloc((f->nwords + 1) * sizeof(uint64_t))};
+            f->loops[f->nloops] =
+                (struct loop_facts){.offset = i.offset, .assigns = mem_zalloc((f->nwords + 1) * sizeof(uint64_t))};
             f->leaf = false;
             if (depth == MAX_DEPTH)
                 return false;
@@ -304,7 +305,7 @@ void begin_at_loop(struct gen *g, LLVMBasicBlockRef head) {
         local_from_slot(g, i);
     for (uint32_t i = 0; i < f->height; i++) {
         const struct operand *o = &f->stack[i];
-        LLVMBuildStore(g->b, slot_load(g, f->fp, o->slot, o->type), variable(g, o->slot, o->type));
+        LLVMBuildStore(g->b, slot_load(g, f->fp, o->slot, o->type), gen_variable(g, o->slot, o->type));
     }
     refresh_memory(g);
     LLVMBuildBr(g->b, head);
@@ -381,7 +382,8 @@ static void gen_enter(struct unit *u, uint32_t func) {
     mem_free(args);
 }
 
-/* ---- units ---------------------------------------------------------------------------------------------------------- */
+/* ---- units ----------------------------------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef metadata(struct unit *u, LLVMMetadataRef *parts, unsigned n) {
     return LLVMMetadataAsValue(u->context, LLVMMDNodeInContext2(u->context, parts, n));
@@ -524,8 +526,8 @@ static enum status emit(struct llvm_compiler *c, struct unit *u, struct buf *obj
         LLVMDisposeMessage(text);
         return s;
     }
-    enum status s = llvm_link(SPAN((const uint8_t *)LLVMGetBufferStart(elf), LLVMGetBufferSize(elf)), u->wasm,
-                              object, e);
+    enum status s =
+        llvm_link(SPAN((const uint8_t *)LLVMGetBufferStart(elf), LLVMGetBufferSize(elf)), u->wasm, object, e);
     LLVMDisposeMemoryBuffer(elf);
     return s;
 }
@@ -554,7 +556,8 @@ enum status llvm_compile(struct llvm_compiler *c, const struct llvm_request *r, 
     return s;
 }
 
-/* ---- compilers ------------------------------------------------------------------------------------------------------ */
+/* ---- compilers ------------------------------------------------------------------------------------------------------
+ */
 
 enum status llvm_compiler_new(struct llvm_compiler **out, struct err *e) {
     if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter())

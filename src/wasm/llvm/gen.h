@@ -42,7 +42,8 @@ struct gen {
 /* Traps with that kind at the current operator when `cond` (i1) holds; the builder goes on where it does not. */
 void gen_trap_if(struct gen *g, LLVMValueRef cond, enum wasm_trap_kind kind);
 
-/* Declares (once) and calls an LLVM intrinsic overloaded on types: gen_intrinsic(g, "llvm.ctlz", &u->i32, 1, args, 2). */
+/* Declares (once) and calls an LLVM intrinsic overloaded on types: gen_intrinsic(g, "llvm.ctlz", &u->i32, 1, args, 2).
+ */
 LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef *overload, unsigned noverload,
                            LLVMValueRef *args, unsigned nargs);
 
@@ -61,9 +62,9 @@ void gen_store(struct gen *g, LLVMValueRef value, LLVMValueRef address);
 
 struct operands {
     LLVMValueRef v[3];
-    uint32_t lane;           /* LANE, LOAD_LANE, STORE_LANE */
-    const uint8_t *shuffle;  /* SHUFFLE: 16 lanes */
-    uint32_t memory_offset;  /* memory operators */
+    uint32_t lane;          /* LANE, LOAD_LANE, STORE_LANE */
+    const uint8_t *shuffle; /* SHUFFLE: 16 lanes */
+    uint32_t memory_offset; /* memory operators */
 };
 
 /* Any operator whose SIG is not SPECIAL, but memory.size, memory.grow, bulk operators and constants.

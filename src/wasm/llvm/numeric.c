@@ -208,41 +208,33 @@ static LLVMValueRef extremum_of_constant(struct gen *g, const struct rule *r, LL
     return LLVMBuildSelect(g->b, better, constant, a, "");
 }
 
-/* Of two that are equal, which may be zeros of different signs, or not ordered. */
-static LLVMValueRef extremum_of_equals(struct gen *g, const struct rule *r, LLVMValueRef a, LLVMValueRef b) {
-    LLVMTypeRef type = LLVMTypeOf(a), ints = numeric_ints(g->u, shapes[r->shape].bits, 1);
-    LLVMValueRef x = LLVMBuildBitCast(g->b, a, ints, ""), y = LLVMBuildBitCast(g->b, b, ints, "");
-    if (r->what == LLVMRealOLT) /* also a NaN, if one of them is */
-        return LLVMBuildBitCast(g->b, LLVMBuildOr(g->b, x, y, ""), type, "");
-    LLVMValueRef both = LLVMBuildBitCast(g->b, LLVMBuildAnd(g->b, x, y, ""), type, "");
-    LLVMValueRef unordered = LLVMBuildFCmp(g->b, LLVMRealUNO, a, b, "");
-    return LLVMBuildSelect(g->b, unordered, LLVMBuildFAdd(g->b, a, b, ""), both, "");
-}
-
-/* what: LLVMRealOLT for min, LLVMRealOGT for max. x86 has an instruction for operands that differ. */
-static LLVMValueRef extremum(struct gen *g, const struct rule *r, const struct operands *in) {
-    if (!numeric_is_x86(g->u))
-        return numeric_intrinsic2(g, r, in);
-    LLVMValueRef a = in->v[0], b = in->v[1], m = NULL;
-    if (LLVMIsAConstantFP(b))
-        m = extremum_of_constant(g, r, a, b);
-    else if (LLVMIsAConstantFP(a))
-        m = extremum_of_constant(g, r, b, a);
-    if (m)
-        return m;
-    LLVMBasicBlockRef equal = new_block(g, "equal");
-    LLVMBasicBlockRef on = branch_rarely(g, LLVMBuildFCmp(g->b, LLVMRealUEQ, a, b, ""), equal);
-    m = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, a, b, ""), a, b, "");
-    LLVMBasicBlockRef end = new_block(g, "");
-    LLVMBuildBr(g->b, end);
-    LLVMPositionBuilderAtEnd(g->b, equal);
-    LLVMValueRef values[] = {m, extremum_of_equals(g, r, a, b)};
-    LLVMBasicBlockRef blocks[] = {on, equal};
-    LLVMBuildBr(g->b, end);
-    LLVMPositionBuilderAtEnd(g->b, end);
-    LLVMValueRef phi = LLVMBuildPhi(g->b, LLVMTypeOf(a), "");
-    LLVMAddIncoming(phi, values, blocks, 2);
-    return phi;
+/* what: LLVMRealOLT for min, LLVMRealOGT for max.  x86's instruction answers its second operand where they are equal or
+ * not ordered; so both orders agree but for zeros of different signs, of which `or` picks the negative one, and NaNs.
+ */
+LLVMValueRef numeric_extremum(struct gen *g, const struct rule *r, const struct operands *in) {
+    bool is_vector = shapes[r->shape].lanes > 1;
+    if (!numeric_is_x86(g->u)) {
+        LLVMValueRef v = numeric_intrinsic2(g, r, in);
+        return is_vector ? numeric_canon_lanes(g, v) : v;
+    }
+    LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1), v = NULL;
+    if (LLVMIsAConstantFP(b) && !is_vector)
+        v = extremum_of_constant(g, r, a, b);
+    else if (LLVMIsAConstantFP(a) && !is_vector)
+        v = extremum_of_constant(g, r, b, a);
+    if (v)
+        return v;
+    LLVMRealPredicate better = (LLVMRealPredicate)r->what;
+    LLVMTypeRef type = LLVMTypeOf(a), ints = numeric_ints(g->u, shapes[r->shape].bits, shapes[r->shape].lanes);
+    LLVMValueRef one = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, a, b, ""), a, b, "");
+    LLVMValueRef other = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, b, a, ""), b, a, "");
+    v = LLVMBuildBinOp(g->b, better == LLVMRealOLT ? LLVMOr : LLVMAnd, LLVMBuildBitCast(g->b, one, ints, ""),
+                       LLVMBuildBitCast(g->b, other, ints, ""), "");
+    v = LLVMBuildBitCast(g->b, v, type, "");
+    if (!is_vector && better == LLVMRealOLT)
+        return v; /* raw: `or` leaves a NaN a NaN */
+    LLVMValueRef nan = LLVMConstBitCast(numeric_canon_bits(ints), type);
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, a, b, ""), nan, v, "");
 }
 
 /* ---- floats to integers -------------------------------------------------------------------------------------------
@@ -354,8 +346,8 @@ static LLVMValueRef store(struct gen *g, const struct rule *r, const struct oper
     ROW(P##_SUB, numeric_binary, P, OPEN, .what = LLVMFSub), \
     ROW(P##_MUL, numeric_binary, P, OPEN, .what = LLVMFMul), \
     ROW(P##_DIV, numeric_binary, P, OPEN, .what = LLVMFDiv), \
-    ROW(P##_MIN, extremum, P, OPEN, .name = "llvm.minimum", .what = LLVMRealOLT), \
-    ROW(P##_MAX, extremum, P, OPEN, .name = "llvm.maximum", .what = LLVMRealOGT)
+    ROW(P##_MIN, numeric_extremum, P, OPEN, .name = "llvm.minimum", .what = LLVMRealOLT), \
+    ROW(P##_MAX, numeric_extremum, P, OPEN, .name = "llvm.maximum", .what = LLVMRealOGT)
 
 #define CAST(op, from, to_, what_) ROW(op, numeric_cast, from, .to = SHAPE_##to_, .what = (what_))
 

@@ -72,5 +72,7 @@ LLVMValueRef numeric_negate(struct gen *g, const struct rule *r, const struct op
 LLVMValueRef numeric_icmp(struct gen *g, const struct rule *r, const struct operands *in); /* what: predicate */
 LLVMValueRef numeric_fcmp(struct gen *g, const struct rule *r, const struct operands *in);
 LLVMValueRef numeric_cast(struct gen *g, const struct rule *r, const struct operands *in); /* what: opcode; to */
+/* min and max; what: predicate of the better one. Of vectors the result is canonical. */
+LLVMValueRef numeric_extremum(struct gen *g, const struct rule *r, const struct operands *in);
 
 #endif

@@ -201,23 +201,6 @@ static LLVMValueRef extadd(struct gen *g, const struct rule *r, const struct ope
 /* ---- floats -------------------------------------------------------------------------------------------------------
  */
 
-/* what: LLVMRealOLT for min, LLVMRealOGT for max. x86's instruction answers its second operand where they are equal or
- * not ordered; so both orders agree but for zeros of different signs, of which `or` picks the negative one. */
-static LLVMValueRef extremum(struct gen *g, const struct rule *r, const struct operands *in) {
-    if (!numeric_is_x86(g->u))
-        return numeric_canon_lanes(g, numeric_intrinsic2(g, r, in));
-    LLVMRealPredicate better = (LLVMRealPredicate)r->what;
-    LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
-    LLVMTypeRef ints = numeric_ints(g->u, numeric_bits(r->shape), numeric_lanes(r->shape));
-    LLVMValueRef one = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, a, b, ""), a, b, "");
-    LLVMValueRef other = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, better, b, a, ""), b, a, "");
-    LLVMOpcode pick_zero = better == LLVMRealOLT ? LLVMOr : LLVMAnd;
-    LLVMValueRef both = LLVMBuildBinOp(g->b, pick_zero, LLVMBuildBitCast(g->b, one, ints, ""),
-                                       LLVMBuildBitCast(g->b, other, ints, ""), "");
-    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, a, b, "");
-    return LLVMBuildSelect(g->b, is_nan, numeric_canon_bits(ints), both, "");
-}
-
 /* b < a ? b : a, and what: a < b ? b : a; only choosing, so that a NaN keeps its bits. */
 static LLVMValueRef pseudo(struct gen *g, const struct rule *r, const struct operands *in) {
     LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
@@ -413,8 +396,8 @@ static LLVMValueRef store_lane(struct gen *g, const struct rule *r, const struct
     ROW(P##_SUB, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFSub), \
     ROW(P##_MUL, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFMul), \
     ROW(P##_DIV, numeric_binary, P, .flags = RULE_NAN, .what = LLVMFDiv), \
-    ROW(P##_MIN, extremum, P, .name = "llvm.minimum", .what = LLVMRealOLT), \
-    ROW(P##_MAX, extremum, P, .name = "llvm.maximum", .what = LLVMRealOGT), \
+    ROW(P##_MIN, numeric_extremum, P, .name = "llvm.minimum", .what = LLVMRealOLT), \
+    ROW(P##_MAX, numeric_extremum, P, .name = "llvm.maximum", .what = LLVMRealOGT), \
     ROW(P##_PMIN, pseudo, P, .what = LLVMRealOLT), \
     ROW(P##_PMAX, pseudo, P, .what = LLVMRealOGT)
 
