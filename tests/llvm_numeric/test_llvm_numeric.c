@@ -283,7 +283,7 @@ static void same_results(const char *cpu, const char *features, const char *pass
 
 static void as_generated(void **state) {
     (void)state;
-    same_results("generic", "", "verify", LLVMCodeGenLevelNone);
+    same_results("x86-64-v2", "", "verify", LLVMCodeGenLevelNone);
 }
 
 static void on_this_processor(void **state) {
@@ -297,7 +297,7 @@ static void on_this_processor(void **state) {
 static void on_older_processors(void **state) {
     (void)state;
 #ifdef __x86_64__
-    same_results("x86-64", "", "default<O2>", LLVMCodeGenLevelDefault);
+    same_results("x86-64-v2", "", "default<O2>", LLVMCodeGenLevelDefault);
     same_results("x86-64-v2", "", "default<O1>", LLVMCodeGenLevelLess);
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         same_results("x86-64-v3", "", "default<O2>", LLVMCodeGenLevelDefault);
