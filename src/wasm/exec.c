@@ -290,6 +290,8 @@ bool slow_point(struct wasm_exec *x) {
     x->pc = c->entry + there.word;
     if (x->exact)
         exec_fuel_for_fused(x, clock, there.ticks);
+    if (here.kind == PLACE_LABEL && c->loops)
+        native_enter_loop(x);
     if (here.kind == PLACE_CALL && here.nvalues)
         x->r = x->fp[here.values[here.nvalues - 1].slot]; /* as after any call with one integer result */
     place_deinit(&here);
