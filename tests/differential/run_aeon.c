@@ -2,7 +2,8 @@
  * usage: run_aeon [--ticks] [--steps N [--freeze]] FILE.wasm...
  *     --ticks  also prints the clock after each call
  *     --steps  stops every 1 to N ticks and goes on, which must change nothing
- *     --freeze and each time goes on in a new store, from a snapshot */
+ *     --freeze and each time goes on in a new store, from a snapshot; its bytes must be those of an execution beside it
+ *              that is never frozen */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct machine {
     struct wasm_store *store;
     struct wasm_instance *instance;
     struct wasm_exec *exec;
+    struct machine *twin; /* does the same and is never frozen; or NULL */
 };
 
 static const uint32_t HASH_START = 2166136261u;
@@ -205,6 +207,18 @@ static enum status machine_start(struct machine *mc, struct err *e) {
     return st;
 }
 
+/* The twin, which is where we are, has the same snapshot: nothing that will be needed got lost in ours, and what will
+ * not be needed is not in its either. */
+static void compare_with_twin(struct machine *twin, struct span ours) {
+    struct err e = ERR_INIT;
+    struct buf b;
+    buf_init(&b, 64 << 20);
+    must(wasm_snapshot_save(twin->exec, twin->instance, &b, &e) == ST_OK);
+    if (!span_equal(buf_span(&b), ours))
+        printf(" other snapshot at %llu", (unsigned long long)wasm_clock(twin->exec));
+    buf_deinit(&b);
+}
+
 /* Everything anew, from a snapshot; instances that share state with others stay. */
 static void thaw_frozen(struct machine *mc) {
     struct err e = ERR_INIT;
@@ -212,6 +226,7 @@ static void thaw_frozen(struct machine *mc) {
     buf_init(&b, 64 << 20);
     enum status st = wasm_snapshot_save(mc->exec, mc->instance, &b, &e);
     if (st == ST_OK) {
+        compare_with_twin(mc->twin, buf_span(&b));
         machine_stop(mc);
         st = machine_start(mc, &e);
         if (st == ST_OK)
@@ -247,6 +262,7 @@ static enum wasm_outcome run(struct machine *mc) {
         uint64_t step = max_step >> prng_below(&prng, 64 - (unsigned)__builtin_clzll(max_step));
         uint64_t until = wasm_clock(mc->exec) + 1 + prng_below(&prng, step);
         enum wasm_outcome outcome = wasm_run(mc->exec, until);
+        must(!mc->twin || wasm_run(mc->twin->exec, until) == outcome);
         if (outcome != WASM_STOPPED)
             return outcome;
         must(wasm_clock(mc->exec) == until);
@@ -271,6 +287,8 @@ static void call(struct machine *mc, const struct wasm_export *ex, unsigned base
     for (unsigned j = 0; j < t->nparams; j++)
         values[j] = argument(t->params[j], base, j);
     wasm_call(mc->exec, find_export(mc, ex).func, values);
+    if (mc->twin)
+        wasm_call(mc->twin->exec, find_export(mc->twin, ex).func, values);
     if (run(mc) == WASM_DONE) {
         wasm_results(mc->exec, values);
         for (unsigned j = 0; j < t->nresults; j++) {
@@ -280,6 +298,8 @@ static void call(struct machine *mc, const struct wasm_export *ex, unsigned base
     } else {
         printf(" trap %s", kind(wasm_trap(mc->exec)));
         wasm_reset(mc->exec);
+        if (mc->twin)
+            wasm_reset(mc->twin->exec);
     }
 }
 
@@ -326,6 +346,8 @@ static void run_exports(struct machine *mc) {
         if (uses_v128(ex.type.func))
             continue;
         fill_fuel(mc);
+        if (mc->twin)
+            fill_fuel(mc->twin);
         printf("%.*s", (int)ex.name.size, (const char *)ex.name.data);
         call(mc, &ex, base);
         if (mc->logs.count)
@@ -347,11 +369,16 @@ static void run_module(struct span bytes) {
         printf("invalid %s\n", e.text);
         return;
     }
-    struct machine mc = {.module = m, .logs = {0, HASH_START}};
-    if (machine_start(&mc, &e) == ST_OK)
+    struct machine twin = {.module = m, .logs = {0, HASH_START}};
+    struct machine mc = {.module = m, .logs = {0, HASH_START}, .twin = freeze ? &twin : NULL};
+    if (machine_start(&mc, &e) == ST_OK) {
+        must(!freeze || machine_start(&twin, &e) == ST_OK);
         run_exports(&mc);
-    else
+        if (freeze)
+            machine_stop(&twin);
+    } else {
         printf("instantiation %s\n", e.status == ST_TRAPPED ? strstr(e.text, "table") ? "table" : "memory" : e.text);
+    }
     machine_stop(&mc);
     wasm_module_free(m);
 }
