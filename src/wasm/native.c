@@ -100,7 +100,7 @@ static bool stack_used_up(const struct wasm_exec *x) {
 /* ---- looks at the fuel ----------------------------------------------------------------------------------------------
  */
 
-static uint64_t help_entry(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
+static int64_t help_entry(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
     struct native_place p = native_at(x->instance, link, fp);
     x->fuel = fuel;
     if (fp + p.code->frame_slots > x->stack_end) {
@@ -111,7 +111,7 @@ static uint64_t help_entry(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint
     }
     bool deep = stack_used_up(x);
     if (!deep && exec_renew(x, exec_clock(x, 0)))
-        return (uint64_t)x->fuel;
+        return x->fuel;
     native_unwind(x, &p);
     native_resume_entry(x);
     if (deep)
@@ -119,19 +119,19 @@ static uint64_t help_entry(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint
     stop(x);
 }
 
-static uint64_t help_loop(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
+static int64_t help_loop(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
     x->fuel = fuel;
     if (exec_renew(x, exec_clock(x, 0)))
-        return (uint64_t)x->fuel;
+        return x->fuel;
     unwind(x, link, fp);
     native_resume_loop(x, (uint32_t)link);
     stop(x);
 }
 
-static uint64_t help_after(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
+static int64_t help_after(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link) {
     x->fuel = fuel;
     if (exec_renew(x, exec_clock(x, 0)))
-        return (uint64_t)x->fuel;
+        return x->fuel;
     unwind(x, link, fp);
     native_resume_call(x, (uint32_t)link);
     stop(x);
@@ -276,20 +276,19 @@ static __attribute__((noinline)) int64_t nested(struct wasm_exec *x, uint64_t *f
     return x->fuel;
 }
 
-static uint64_t help_ref(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp,
-                         struct wasm_func *f) {
+static int64_t help_ref(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp,
+                        struct wasm_func *f) {
     x->fuel = fuel;
     if (!f->instance)
-        return (uint64_t)call_host(x, fp, link, nfp, f);
+        return call_host(x, fp, link, nfp, f);
     if (f->instance == x->instance && f->code->enter) {
         nfp[f->code->param_slots] = link;
-        return f->code->enter(x, nfp, fuel);
+        return (int64_t)f->code->enter(x, nfp, fuel);
     }
-    return (uint64_t)nested(x, fp, link, nfp, f);
+    return nested(x, fp, link, nfp, f);
 }
 
-static uint64_t help_call(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp,
-                          uint32_t func) {
+static int64_t help_call(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp, uint32_t func) {
     return help_ref(x, fp, fuel, link, nfp, x->instance->funcs[func]);
 }
 
@@ -307,22 +306,22 @@ static void bulk_charged(struct wasm_exec *x, uint64_t *fp, uint64_t link, const
     stop(x);
 }
 
-static uint64_t help_memory_bulk(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *at,
-                                 uint32_t what, uint32_t segment) {
+static int64_t help_memory_bulk(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *at,
+                                uint32_t what, uint32_t segment) {
     struct bulk b = {0};
     for (x->fuel = fuel; !b.whole; bulk_charged(x, fp, link, &b))
         if (!exec_memory_bulk(x, at, what, segment, &b))
             trap(x, link, fp, WASM_TRAP_MEMORY_BOUNDS);
-    return (uint64_t)x->fuel;
+    return x->fuel;
 }
 
-static uint64_t help_table_bulk(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *at,
-                                uint32_t what, uint32_t table, uint32_t second) {
+static int64_t help_table_bulk(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *at,
+                               uint32_t what, uint32_t table, uint32_t second) {
     struct bulk b = {0};
     for (x->fuel = fuel; !b.whole; bulk_charged(x, fp, link, &b))
         if (!exec_table_bulk(x, at, what, table, second, &b))
             trap(x, link, fp, WASM_TRAP_TABLE_BOUNDS);
-    return (uint64_t)x->fuel;
+    return x->fuel;
 }
 
 static uint32_t help_memory_grow(struct wasm_exec *x, uint32_t pages) {

@@ -58,7 +58,7 @@ static int32_t sleb(const uint8_t **p) {
         shift += 7;
     } while (b & 0x80);
     if (shift < 64 && (b & 0x40))
-        r |= -(int64_t)1 << shift;
+        r |= (int64_t)(~(uint64_t)0 << shift);
     return (int32_t)r;
 }
 
