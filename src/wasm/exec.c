@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 enum { SLICE_TICKS = 1 << 18 };      /* between two looks at x->interrupt */
+enum { STACK_PAGE = 64 << 10 };      /* whole pages of any machine */
 enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
 
 /* ---- life ----------------------------------------------------------------------------------------------------------
@@ -22,18 +23,54 @@ static size_t most_slots(const struct wasm_store *s) {
     return s->config.max_stack_slots + 2 * unchecked + ZERO_SLOTS;
 }
 
+/* Slots and behind them frames lie in one piece of address space, whose pages come into being when touched. */
+static size_t frames_offset(const struct wasm_store *s) {
+    return (most_slots(s) * sizeof(uint64_t) + STACK_PAGE - 1) / STACK_PAGE * STACK_PAGE;
+}
+
 static size_t stacks_size(const struct wasm_store *s) {
-    return most_slots(s) * sizeof(uint64_t) + most_frames(s) * sizeof(struct frame);
+    return (frames_offset(s) + most_frames(s) * sizeof(struct frame) + STACK_PAGE - 1) / STACK_PAGE * STACK_PAGE;
+}
+
+/* Of the whole process: stacks that nobody has now, with what is touched first still there, since first touches are
+ * what making an instance would spend its time on. A slot is never read before it is written. The first word is the
+ * size. */
+static uint8_t *spares[8];
+
+static uint8_t *stacks_take(size_t size) {
+    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++) {
+        uint8_t *p = __atomic_exchange_n(&spares[i], NULL, __ATOMIC_ACQUIRE);
+        if (p && get_u64(p) == size)
+            return p;
+        if (p)
+            munmap(p, get_u64(p));
+    }
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must(p != MAP_FAILED);
+    return p;
+}
+
+static void stacks_give(uint8_t *p, size_t frames, size_t size) {
+    if (frames > STACK_PAGE)
+        madvise(p + STACK_PAGE, frames - STACK_PAGE, MADV_DONTNEED);
+    if (size > frames + STACK_PAGE)
+        madvise(p + frames + STACK_PAGE, size - frames - STACK_PAGE, MADV_DONTNEED);
+    put_u64(p, size);
+    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++) {
+        uint8_t *none = NULL;
+        if (__atomic_compare_exchange_n(&spares[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            return;
+    }
+    munmap(p, size);
 }
 
 struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     struct wasm_exec *x = mem_zalloc(sizeof *x);
     x->store = s;
-    /* address space; pages come into being when touched */
-    x->stack = mmap(NULL, stacks_size(s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    must((void *)x->stack != MAP_FAILED);
+    uint8_t *stacks = stacks_take(stacks_size(s));
+    x->stack = (uint64_t *)(void *)stacks;
     x->stack_end = x->stack + s->config.max_stack_slots;
-    x->frames = (struct frame *)(void *)(x->stack + most_slots(s));
+    x->frames = (struct frame *)(void *)(stacks + frames_offset(s));
     x->frames_end = x->frames + most_frames(s);
     x->memory = &x->no_memory;
     x->native = native_helpers;
@@ -44,7 +81,7 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
 void wasm_exec_free(struct wasm_exec *x) {
     if (!x)
         return;
-    munmap(x->stack, stacks_size(x->store));
+    stacks_give((uint8_t *)x->stack, frames_offset(x->store), stacks_size(x->store));
     mem_free(x->trap_text);
     native_sites_free(x->sites);
     mem_free(x);
