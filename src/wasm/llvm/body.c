@@ -231,7 +231,7 @@ static void loop_head(struct gen *g) {
     LLVMPositionBuilderAtEnd(g->b, cold);
     gen_flush_cold(g);
     LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), link_here(g)};
-    set_fuel(g, call_helper(g, NATIVE_loop, args));
+    set_fuel(g, call_cold(g, COLD_LOOP, args));
     LLVMBuildBr(g->b, on);
     LLVMPositionBuilderAtEnd(g->b, on);
 }

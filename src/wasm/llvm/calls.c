@@ -62,6 +62,15 @@ void refresh_memory(struct gen *g) {
     LLVMBuildStore(g->b, engine_load(g, g->u->i64, memory, offsetof(struct wasm_memory, size), false), f->size);
 }
 
+/* Calls a thunk of this unit that calls the helper and saves every register, so that what lies around a cold path need
+ * not be arranged for it. */
+LLVMValueRef call_cold(struct gen *g, enum cold c, LLVMValueRef *args) {
+    LLVMValueRef fn = g->u->cold[c];
+    LLVMValueRef call = LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 4, "");
+    LLVMSetInstructionCallConv(call, CONVENTION_PRESERVE_ALL);
+    return call;
+}
+
 /* ---- calls --------------------------------------------------------------------------------------------------------
  */
 
@@ -90,9 +99,9 @@ static void passing_end(struct passing *p) {
 }
 
 static void arguments_to_slots(struct gen *g, const struct passing *p) {
-    uint32_t slot = 0;
+    uint32_t slot = p->at;
     for (uint32_t i = 0; i < p->type->nparams; i++) {
-        slot_store(g, p->nfp, slot, p->type->params[i], p->args[3 + i]);
+        slot_store(g, g->frame->fp, slot, p->type->params[i], p->args[3 + i]);
         slot += type_slots(p->type->params[i]);
     }
 }
@@ -118,7 +127,7 @@ static LLVMValueRef take_returned(struct gen *g, const struct passing *p, LLVMVa
 
 /* A compiled callee at `body`; its only result goes to the variable of its slot. */
 static void call_compiled(struct gen *g, struct passing *p, LLVMValueRef body) {
-    slot_store(g, p->nfp, p->type->param_slots, WASM_I64, link_here(g));
+    slot_store(g, g->frame->fp, p->at + p->type->param_slots, WASM_I64, link_here(g));
     LLVMValueRef result = take_returned(g, p, call_body(g, p, body, p->nfp));
     if (result)
         LLVMBuildStore(g->b, result, gen_variable(g, p->at, p->type->results[0]));
@@ -130,7 +139,8 @@ static void call_engine(struct gen *g, struct passing *p, enum native_helper h, 
     LLVMValueRef args[] = {g->frame->x, g->frame->fp, get_fuel(g), link_here(g), p->nfp, callee};
     set_fuel(g, call_helper(g, h, args));
     if (p->type->nresults == 1)
-        LLVMBuildStore(g->b, slot_load(g, p->nfp, 0, p->type->results[0]), gen_variable(g, p->at, p->type->results[0]));
+        LLVMBuildStore(g->b, slot_load(g, g->frame->fp, p->at, p->type->results[0]),
+                       gen_variable(g, p->at, p->type->results[0]));
 }
 
 /* Behind a call: the fuel is looked at, results are pushed, what is needed comes back. */
@@ -143,10 +153,10 @@ static void call_done(struct gen *g, struct passing *p, bool in_slots) {
             branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntSLT, get_fuel(g), const_i64(g->u, 0), ""), cold);
         LLVMPositionBuilderAtEnd(g->b, cold);
         if (t->nresults == 1 && !in_slots)
-            slot_store(g, p->nfp, 0, t->results[0],
+            slot_store(g, f->fp, p->at, t->results[0],
                        LLVMBuildLoad2(g->b, type_of(g->u, t->results[0]), gen_variable(g, p->at, t->results[0]), ""));
         LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), link_here(g)};
-        set_fuel(g, call_helper(g, NATIVE_after, args));
+        set_fuel(g, call_cold(g, COLD_AFTER, args));
         LLVMBuildBr(g->b, on);
         LLVMPositionBuilderAtEnd(g->b, on);
     }
@@ -167,7 +177,9 @@ static void call_done(struct gen *g, struct passing *p, bool in_slots) {
 static void call_prepare(struct gen *g, struct passing *p) {
     gen_flush(g);
     gen_charge(g);
-    p->nfp = slot_address(g, g->frame->fp, p->at);
+    /* as a number, so that LLVM does not keep it in a register for the loads and stores around, which can do without */
+    LLVMValueRef fp = LLVMBuildPtrToInt(g->b, g->frame->fp, g->u->i64, "");
+    p->nfp = LLVMBuildIntToPtr(g->b, LLVMBuildAdd(g->b, fp, const_i64(g->u, p->at * 8ull), ""), g->u->ptr, "");
 }
 
 static const struct wasm_functype *func_type(struct gen *g, uint32_t func) {
@@ -193,7 +205,7 @@ static void call_either(struct gen *g, struct passing *p, LLVMValueRef body, LLV
     LLVMBuildBr(g->b, done);
     LLVMPositionBuilderAtEnd(g->b, slow);
     if (index) /* a call that parks is made again */
-        slot_store(g, p->nfp, p->type->param_slots, WASM_I32, index);
+        slot_store(g, g->frame->fp, p->at + p->type->param_slots, WASM_I32, index);
     call_engine(g, p, h, callee);
     LLVMBuildBr(g->b, done);
     LLVMPositionBuilderAtEnd(g->b, done);
@@ -327,10 +339,9 @@ static void leave_before_call(struct gen *g, struct passing *p, LLVMValueRef ind
     gen_charge(g);
     f->ticks = ticks;
     gen_flush_cold(g);
-    p->nfp = slot_address(g, f->fp, p->at);
     arguments_to_slots(g, p);
     if (index)
-        slot_store(g, p->nfp, p->type->param_slots, WASM_I32, index);
+        slot_store(g, f->fp, p->at + p->type->param_slots, WASM_I32, index);
     LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), link_here(g)};
     call_helper(g, NATIVE_leave, args);
     LLVMBuildUnreachable(g->b);

@@ -121,6 +121,7 @@ void gen_reload(struct gen *g);
 
 /* Calls a helper; results and parameters by NATIVE_HELPERS. NULL for v. */
 LLVMValueRef call_helper(struct gen *g, enum native_helper h, LLVMValueRef *args);
+LLVMValueRef call_cold(struct gen *g, enum cold c, LLVMValueRef *args);
 /* This function and operator, as a link word. */
 LLVMValueRef link_here(struct gen *g);
 /* Ticks so far are charged. */

@@ -264,7 +264,7 @@ static void check_entry(struct gen *g) {
     for (uint32_t i = 0; i < f->type->nparams; i++)
         slot_store(g, f->fp, f->local_slots[i], f->local_types[i], LLVMGetParam(g->fn, 3 + i));
     LLVMValueRef args[] = {f->x, f->fp, get_fuel(g), const_i64(u, f->func->offset)};
-    set_fuel(g, call_helper(g, NATIVE_entry, args));
+    set_fuel(g, call_cold(g, COLD_ENTRY, args));
     LLVMBuildBr(g->b, on);
     LLVMPositionBuilderAtEnd(g->b, on);
 }
@@ -382,6 +382,26 @@ static void gen_enter(struct unit *u, uint32_t func) {
     mem_free(args);
 }
 
+static void gen_cold(struct unit *u, enum cold c, enum native_helper h, const char *name) {
+    LLVMTypeRef params[4] = {u->ptr, u->ptr, u->i64, u->i64};
+    struct body f = {0};
+    struct gen g = {.u = u, .frame = &f};
+    g.fn = u->cold[c] = add_function(u, name, LLVMFunctionType(u->i64, params, 4, false));
+    LLVMSetVisibility(g.fn, LLVMDefaultVisibility);
+    LLVMSetLinkage(g.fn, LLVMInternalLinkage);
+    LLVMSetFunctionCallConv(g.fn, CONVENTION_PRESERVE_ALL);
+    add_enum_attribute(u, g.fn, "noinline");
+    add_enum_attribute(u, g.fn, "cold");
+    g.b = LLVMCreateBuilderInContext(u->context);
+    LLVMPositionBuilderAtEnd(g.b, new_block(&g, ""));
+    LLVMValueRef args[4];
+    for (unsigned i = 0; i < 4; i++)
+        args[i] = LLVMGetParam(g.fn, i);
+    f.x = args[0];
+    LLVMBuildRet(g.b, call_helper(&g, h, args));
+    LLVMDisposeBuilder(g.b);
+}
+
 /* ---- units ----------------------------------------------------------------------------------------------------------
  */
 
@@ -484,6 +504,9 @@ static uint32_t declare(struct unit *u) {
 
 static enum status define(struct unit *u, struct err *e) {
     const struct llvm_request *r = u->request;
+    gen_cold(u, COLD_ENTRY, NATIVE_entry, "cold.entry");
+    gen_cold(u, COLD_LOOP, NATIVE_loop, "cold.loop");
+    gen_cold(u, COLD_AFTER, NATIVE_after, "cold.after");
     for (uint32_t i = 0; i < r->nfuncs; i++) {
         uint32_t func = r->funcs[i];
         if (!u->bodies[func])

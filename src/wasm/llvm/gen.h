@@ -14,6 +14,11 @@
 #include "wasm/native.h"
 #include "wasm/opcodes.h"
 
+/* Helpers on cold paths that return. */
+enum cold { COLD_ENTRY, COLD_LOOP, COLD_AFTER, COLD_COUNT };
+/* llvm::CallingConv::PreserveAll */
+enum { CONVENTION_PRESERVE_ALL = 15 };
+
 /* What is known of all functions of one LLVM module. */
 struct unit {
     LLVMContextRef context;
@@ -23,6 +28,7 @@ struct unit {
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, v128; /* v128 is <2 x i64> */
     unsigned convention;                                    /* of compiled functions */
     LLVMValueRef *bodies;                                   /* [nfuncs] NULL: not in this unit */
+    LLVMValueRef cold[COLD_COUNT];                          /* thunks */
     unsigned prof_kind, tbaa_kind, invariant_kind;          /* of metadata */
     LLVMValueRef rarely, nothing, alias[4];                 /* metadata */
 };
