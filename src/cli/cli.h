@@ -42,7 +42,8 @@ struct cli {
 
 // clang-format off
 #define CLI_COMMANDS(X) \
-    X(run) X(ls) X(show) X(logs) X(trace) X(replay) X(verify) X(rm) X(policy) X(version) X(help)
+    X(run) X(ls) X(show) X(logs) X(trace) X(replay) X(verify) X(rm) X(policy) \
+    X(compile) X(cache) X(version) X(help)
 // clang-format on
 
 #define X(name) extern const struct command cmd_##name;

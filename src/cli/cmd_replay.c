@@ -1,8 +1,17 @@
 /* aeon replay ID */
 #include "cli/ending.h"
 #include "cli/runs.h"
+#include "cli/tiers.h"
 
 #include "machine/machine.h"
+
+struct replay_options {
+    enum tier_mode tier;
+};
+
+static const struct option options[] = {
+    OPTION_TIER(offsetof(struct replay_options, tier)),
+};
 
 static void output(void *ctx, enum machine_stream stream, struct span bytes) {
     (void)ctx;
@@ -12,13 +21,20 @@ static void output(void *ctx, enum machine_stream stream, struct span bytes) {
 }
 
 static int replay(struct cli *c, void *values, int n, char **operands) {
-    const struct machine_replay_options how = {.output = output, .until_ticks = UINT64_MAX};
+    const struct replay_options *o = values;
+    struct machine_replay_options how = {.output = output, .until_ticks = UINT64_MAX};
     struct machine_replay_result result;
     struct run run;
     struct err e = ERR_INIT;
     int status;
-    (void)values, (void)n;
-    if (run_open(&run, operands[0], true, &e) || machine_replay(node_store(run.node), run.reader, &how, &result, &e))
+    (void)n;
+    enum status s = run_open(&run, operands[0], true, &e);
+    if (!s) {
+        how.tier = tiers_new(c, run.node, o->tier, 0);
+        s = machine_replay(node_store(run.node), run.reader, &how, &result, &e);
+        tier_free(how.tier);
+    }
+    if (s)
         status = cli_failed(c, &e);
     else
         status = ending_say(c, "the guest", result.outcome, result.value, result.words);
@@ -36,6 +52,9 @@ const struct command cmd_replay = {
         "it prints and the exit status are the recorded run's. Everything the guest does is compared with the record;\n"
         "where it differs, replay stops, says where, shows both sides, and ends with 125. Of a run that was cut short\n"
         "(killed, power lost) it comes to the last finished call, and ends with 137.",
+    .options = options,
+    .noptions = sizeof options / sizeof *options,
+    .values_size = sizeof(struct replay_options),
     .min_operands = 1,
     .max_operands = 1,
     .failed = EXIT_AEON,

@@ -2,6 +2,7 @@
 #include "cli/ending.h"
 #include "cli/runs.h"
 #include "cli/spec.h"
+#include "cli/tiers.h"
 
 #include "base/must.h"
 
@@ -16,6 +17,7 @@ struct run_options {
     bool quiet, no_record;
     enum store_sync sync;
     struct keep keep;
+    enum tier_mode tier;
 };
 
 static enum status read_sync(const char *text, void *field, struct err *e) {
@@ -130,6 +132,7 @@ static const struct option options[] = {
      "nothing"},
     {"keep-last", 0, read_keep, "DURATION|SIZE", offsetof(struct run_options, keep),
      "of a run that never ends keep only the last, such as 1h or 10GiB"},
+    OPTION_TIER(offsetof(struct run_options, tier)),
     {"no-record", 0, NULL, NULL, offsetof(struct run_options, no_record),
      "do not record (to compare; there is no run then)"},
     {"quiet", 'q', NULL, NULL, offsetof(struct run_options, quiet), "print neither the run's id nor hints"},
@@ -246,6 +249,8 @@ static int run(struct cli *c, void *values, int n, char **operands) {
             .nguests = spec.nguests,
             .record = !o->no_record,
             .store = {.sync = o->sync, .keep_bytes = o->keep.bytes, .keep_ns = o->keep.ns},
+            .tier = o->tier,
+            .progress = o->quiet ? NULL : tiers_progress,
             .started = o->quiet ? NULL : started,
             .remark = remark,
             .ctx = &telling,

@@ -1,5 +1,6 @@
 /* aeon show ID */
 #include "cli/runs.h"
+#include "cli/tiers.h"
 
 #include "base/must.h"
 
@@ -19,6 +20,8 @@ struct facts {
     struct wasm_module *module; /* NULL: not in the store, or not whole; `missing` says why */
     struct span bytes;
     struct err missing;
+    struct tier_report tier;
+    bool has_tier; /* it was not only interpreted */
 };
 
 static bool keep_run(void *arg, const struct store_run *r) {
@@ -40,6 +43,7 @@ static enum status collect(struct facts *f, const struct run *run, struct err *e
         return s;
     if (!f->found)
         return err_set(e, ST_NOT_FOUND, "the run was removed while it was looked at");
+    f->has_tier = node_read_tier(run->node, &run->id, &f->tier);
     if (!store_get(store, &store_reader_info(run->reader)->module, &f->bytes, &f->missing))
         (void)!wasm_module_new(f->bytes, &f->module, &f->missing);
     return ST_OK;
@@ -111,6 +115,35 @@ static void segment_lines(struct buf *b, const struct facts *f) {
     }
 }
 
+static void tier_lines(struct buf *b, const struct facts *f) {
+    const struct tier_report *r = &f->tier;
+    char text[360], human[HUMAN_MAX];
+    begin_line(b, "tier");
+    if (!f->has_tier) {
+        buf_print(b, "interpreted\n");
+        return;
+    }
+    buf_print(b, "%s", tier_mode_name(r->mode));
+    if (r->version[0])
+        buf_print(b, ", %s", tiers_compiler(r, text));
+    buf_byte(b, '\n');
+    begin_line(b, "");
+    buf_print(b, "of %s functions ", human_count(r->functions, human));
+    buf_print(b, "%s from the cache, ", human_count(r->cached, human));
+    buf_print(b, "%s compiled, ", human_count(r->compiled, human));
+    buf_print(b, "%u entries into loops", r->loops);
+    if (r->failed)
+        buf_print(b, ", %u tried in vain", r->failed);
+    if (r->deaths)
+        buf_print(b, ", %u compiler%s died", r->deaths, r->deaths == 1 ? "" : "s");
+    buf_byte(b, '\n');
+    if (r->cpu_us) {
+        begin_line(b, "");
+        buf_print(b, "%s of compiling", human_duration(r->cpu_us * 1000, human));
+        buf_print(b, ", %s of code\n", human_size(r->code_bytes, human));
+    }
+}
+
 static void print_words(const struct facts *f) {
     const struct store_info *info = store_reader_info(f->reader);
     char id[STORE_ID_TEXT], hash[SHA256_HEX], human[HUMAN_MAX], outcome[OUTCOME_MAX];
@@ -138,6 +171,7 @@ static void print_words(const struct facts *f) {
         first = false;
     }
     import_lines(&b, f);
+    tier_lines(&b, f);
     begin_line(&b, "journal");
     buf_print(&b, "%s records", human_count(f->run.records, human));
     buf_print(&b, ", %s, written by aeon %s, engine semantics %u\n", human_size(f->run.size_bytes, human),
@@ -204,6 +238,11 @@ static void print_json(const struct facts *f) {
         json_number(&j, info->limit_names[i], info->limit_values[i]);
     json_close(&j, '}');
     json_imports(&j, f);
+    json_open(&j, "tier", '{');
+    json_string(&j, "mode", f->has_tier ? tier_mode_name(f->tier.mode) : tier_mode_name(TIER_INTERP));
+    if (f->has_tier)
+        tiers_json(&j, &f->tier);
+    json_close(&j, '}');
     json_string(&j, "aeon_version", info->aeon_version);
     json_number(&j, "semantics", info->semantics_version);
     json_segments(&j, f);

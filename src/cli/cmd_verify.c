@@ -1,13 +1,16 @@
 /* aeon verify ID */
 #include "cli/runs.h"
+#include "cli/tiers.h"
 
 #include "machine/machine.h"
 
 struct verify_options {
+    enum tier_mode tier;
     bool json;
 };
 
 static const struct option options[] = {
+    OPTION_TIER(offsetof(struct verify_options, tier)),
     {"json", 0, NULL, NULL, offsetof(struct verify_options, json), "one JSON object a step"},
 };
 
@@ -42,13 +45,18 @@ static int verify(struct cli *c, void *values, int n, char **operands) {
     const struct verify_options *o = values;
     struct progress p = {.cli = c, .json = o->json};
     struct run run;
+    struct tier *tier = NULL;
     struct err e = ERR_INIT;
     int status = EXIT_YES;
     (void)n;
-    if (run_open(&run, operands[0], false, &e))
-        status = cli_failed(c, &e);
-    else if (machine_verify(node_store(run.node), &run.id, step, &p, &e))
+    enum status s = run_open(&run, operands[0], false, &e);
+    if (!s) {
+        tier = tiers_new(c, run.node, o->tier, 0);
+        s = machine_verify(node_store(run.node), &run.id, tier, step, &p, &e);
+    }
+    if (s)
         status = p.failed ? EXIT_NO : cli_failed(c, &e);
+    tier_free(tier);
     run_close(c, &run);
     return status;
 }

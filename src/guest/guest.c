@@ -415,6 +415,10 @@ uint64_t guest_position(const struct guest *g) {
     return g->edge->position;
 }
 
+struct wasm_store *guest_store(struct guest *g) {
+    return g->store;
+}
+
 struct wasm_exec *guest_exec(struct guest *g) {
     return g->exec;
 }

@@ -81,6 +81,7 @@ const char *guest_words(const struct guest *g);
 uint64_t guest_clock(const struct guest *g);
 /* Records written or replayed so far: the number of the next one. */
 uint64_t guest_position(const struct guest *g);
+struct wasm_store *guest_store(struct guest *g);
 struct wasm_exec *guest_exec(struct guest *g);
 struct wasm_instance *guest_instance(struct guest *g);
 

@@ -6,6 +6,7 @@
 
 #include "guest/guest.h"
 #include "store/store.h"
+#include "tier/tier.h"
 
 enum machine_stream { MACHINE_STDOUT = 1, MACHINE_STDERR = 2 };
 
@@ -53,6 +54,7 @@ struct machine_replay_options {
     void *output_ctx;
     uint64_t until_ticks; /* UINT64_MAX: to the end */
     struct span snapshot; /* go on from there (guest_snapshot_save); empty: from the run's start */
+    struct tier *tier;    /* that nobody else uses meanwhile; NULL: interpreted */
 };
 
 struct machine_replay_result {
@@ -87,8 +89,8 @@ void machine_replay_free(struct machine_replay *m);
 typedef void (*machine_step)(void *ctx, const char *step, bool ok, const char *found);
 
 /* Journal whole (every frame, checksum and record number), module present and right, replay agrees to the last record.
- * ST_OK: all steps held. Otherwise the first failing step's status. */
-NODISCARD enum status machine_verify(struct store *s, const struct store_id *id, machine_step step, void *ctx,
-                                     struct err *e);
+ * ST_OK: all steps held. Otherwise the first failing step's status. `tier`: as in struct machine_replay_options. */
+NODISCARD enum status machine_verify(struct store *s, const struct store_id *id, struct tier *tier, machine_step step,
+                                     void *ctx, struct err *e);
 
 #endif

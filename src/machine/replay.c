@@ -10,6 +10,8 @@ struct machine_replay {
     struct span bytes; /* the module's object */
     struct wasm_module *module;
     struct guest *guest;
+    struct tier *tier;
+    struct tier_guest *compiled;
     struct machine_streams *streams;
     uint64_t stop_ticks; /* where a run that did not end by itself stands */
 };
@@ -101,6 +103,11 @@ static void observe(void *ctx, const struct journal_record *r) {
     machine_streams_feed(m->streams, r);
 }
 
+static enum status attach(struct machine_replay *m, const struct store_info *info, struct err *e) {
+    const struct tier_source source = {.module = m->module, .hash = info->module, .name = info->module_name};
+    return tier_attach(m->tier, &source, guest_store(m->guest), guest_exec(m->guest), &m->compiled, e);
+}
+
 enum status machine_replay_new(struct store *s, struct store_reader *r, const struct machine_replay_options *o,
                                struct machine_replay **out, struct err *e) {
     const struct store_info *info = store_reader_info(r);
@@ -114,6 +121,7 @@ enum status machine_replay_new(struct store *s, struct store_reader *r, const st
     };
     m->store = s;
     m->reader = r;
+    m->tier = o->tier;
     if (o->output)
         m->streams = machine_streams_new(o->output, o->output_ctx);
     enum status status = check_engine(info, e);
@@ -128,6 +136,8 @@ enum status machine_replay_new(struct store *s, struct store_reader *r, const st
         status = wasm_module_new(m->bytes, &m->module, e);
     if (!status)
         status = guest_new(m->module, &limits, &edge, &m->guest, e);
+    if (!status && o->tier)
+        status = attach(m, info, e);
     if (!status)
         status = find_stop(m, e);
     if (!status)
@@ -142,7 +152,10 @@ enum status machine_replay_new(struct store *s, struct store_reader *r, const st
 void machine_replay_free(struct machine_replay *m) {
     if (!m)
         return;
+    tier_detach(m->compiled);
     guest_free(m->guest);
+    if (m->tier)
+        tier_clear(m->tier);
     if (m->module)
         wasm_module_free(m->module);
     if (m->bytes.data)

@@ -77,10 +77,10 @@ static enum status verify_module(const struct verification *v, struct store *s, 
     return ST_OK;
 }
 
-static enum status verify_replay(const struct verification *v, struct store *s, struct store_reader *r, uint64_t end,
-                                 struct err *e) {
+static enum status verify_replay(const struct verification *v, struct store *s, struct store_reader *r,
+                                 struct tier *tier, uint64_t end, struct err *e) {
     struct err own = ERR_INIT;
-    const struct machine_replay_options o = {.until_ticks = UINT64_MAX};
+    const struct machine_replay_options o = {.until_ticks = UINT64_MAX, .tier = tier};
     struct machine_replay_result result;
     if (machine_replay(s, r, &o, &result, &own))
         return failed(v, "replay", &own, e);
@@ -94,7 +94,8 @@ static enum status verify_replay(const struct verification *v, struct store *s, 
     return ST_OK;
 }
 
-enum status machine_verify(struct store *s, const struct store_id *id, machine_step step, void *ctx, struct err *e) {
+enum status machine_verify(struct store *s, const struct store_id *id, struct tier *tier, machine_step step, void *ctx,
+                           struct err *e) {
     const struct verification v = {step, ctx};
     struct err own = ERR_INIT;
     struct store_reader *r = NULL;
@@ -105,7 +106,7 @@ enum status machine_verify(struct store *s, const struct store_id *id, machine_s
     if (!status)
         status = verify_module(&v, s, store_reader_info(r), e);
     if (!status)
-        status = verify_replay(&v, s, r, end, e);
+        status = verify_replay(&v, s, r, tier, end, e);
     store_reader_close(r);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "app/app.h"
 #include "guest/guest.h"
 #include "store/store.h"
+#include "tier/tier.h"
 #include "world/world.h"
 
 struct node;
@@ -19,6 +20,19 @@ const char *node_home(const struct node *n);
 
 /* A whole file, such as a policy or a manifest. ST_NOT_FOUND, ST_DENIED, ST_LIMIT (`out`'s bound), ST_IO. */
 NODISCARD enum status node_read_file(struct node *n, const char *path, struct buf *out, struct err *e);
+
+/* ---- the compiled tier ---- */
+
+/* The compiler: $AEON_LLVM, else aeon-llvm beside aeon or in ../libexec/aeon or ../libexec of there. NULL: there is
+ * none. Free with mem_free, as the next. */
+char *node_find_compiler(struct node *n);
+/* The cache, in the store; NULL: there is no store and no place for one. */
+char *node_find_cache(struct node *n);
+/* With both. */
+struct tier *node_tier_new(struct node *n, const struct tier_options *how);
+/* A file beside a run's journal; false: there is none. */
+void node_write_tier(struct node *n, const struct store_id *id, const struct tier_report *report);
+bool node_read_tier(struct node *n, const struct store_id *id, struct tier_report *out);
 
 /* ---- running programs ---- */
 
@@ -46,6 +60,7 @@ enum node_remark {
     NODE_REFUSED, /* what the guest missed, and what would have given it; after its end */
     NODE_DENIED,  /* what the policy did not allow, and by which rule; after its end */
     NODE_LIMIT,   /* a limit that was met, and how far; after its end */
+    NODE_TIER,    /* what went wrong with compiling; after the first one's end */
     NODE_REMARKS
 };
 
@@ -54,6 +69,9 @@ struct node_run {
     uint32_t nguests;
     bool record; /* needs a store */
     struct store_options store;
+    enum tier_mode tier;
+    /* May be NULL: TIER_COMPILED is at it. */
+    void (*progress)(void *ctx, const struct tier_progress *p);
     /* May be NULL. `guest`: which of them. */
     void (*started)(void *ctx, uint32_t guest, const struct store_id *id); /* recording has begun */
     void (*remark)(void *ctx, uint32_t guest, enum node_remark kind, const char *line);

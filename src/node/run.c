@@ -28,6 +28,7 @@ struct running {
     struct loaded *module;
     struct sandbox sandbox;
     struct guest *guest;
+    struct tier_guest *tier; /* NULL: only interpreted */
     struct store_writer *writer;
     struct store_id id;
     struct fiber *fiber; /* NULL: over, or not begun */
@@ -42,8 +43,8 @@ struct loaded {
     const char *path;
     struct span bytes;
     struct wasm_module *module;
-    struct sha256 hash; /* once it is in the store */
-    bool stored;
+    struct sha256 hash;
+    bool hashed, stored;
     struct loaded *next;
 };
 
@@ -56,6 +57,7 @@ struct group {
     struct policy *none;
     struct loaded *modules;
     struct running *guests;
+    struct tier *tier;
     bool timed; /* one of them has a limit of time */
 };
 
@@ -214,7 +216,7 @@ static enum status begin_record(struct running *g, struct err *e) {
     enum status s = m->stored ? ST_OK : store_put(store, m->bytes, &m->hash, e);
     if (s)
         return s;
-    m->stored = true;
+    m->stored = m->hashed = true;
     struct arena texts;
     struct config_texts grants = {0};
     arena_init(&texts);
@@ -263,6 +265,75 @@ static enum status open_overlays(struct running *g, struct err *e) {
     return s;
 }
 
+/* ---- the compiled tier ------------------------------------------------------------------------------------------- */
+
+static void tier_tells(void *ctx, const char *sentence) {
+    struct group *group = ctx;
+    keep_remark(&group->guests[0], NODE_TIER, sentence);
+}
+
+static void tier_progresses(void *ctx, const struct tier_progress *p) {
+    const struct node_run *run = ((struct group *)ctx)->run;
+    if (run->progress)
+        run->progress(run->ctx, p);
+}
+
+/* A signal has come while modules are compiled. */
+static bool tier_stops(void *ctx) {
+    struct group *group = ctx;
+    return guest_stopping(group->guests[0].guest);
+}
+
+static enum status open_tier(struct group *group, struct err *e) {
+    const struct tier_options o = {
+        .mode = group->run->tier,
+        .tell = tier_tells,
+        .progress = tier_progresses,
+        .stopping = tier_stops,
+        .ctx = group,
+    };
+    struct tier_report compiler;
+    if (o.mode == TIER_INTERP)
+        return ST_OK;
+    group->tier = node_tier_new(group->node, &o);
+    return o.mode == TIER_COMPILED ? tier_describe(group->tier, &compiler, e) : ST_OK;
+}
+
+static enum status attach_tier(struct running *g, struct err *e) {
+    struct loaded *m = g->module;
+    char hex[SHA256_HEX];
+    struct buf file;
+    if (!g->group->tier)
+        return ST_OK;
+    if (!m->hashed)
+        sha256_of(m->bytes, &m->hash);
+    m->hashed = true;
+    sha256_hex(&m->hash, hex);
+    buf_init(&file, 1 << 13);
+    if (m->stored)
+        buf_print(&file, "%s/objects/%s", node_home(g->group->node), hex);
+    const struct tier_source source = {
+        .module = m->module,
+        .hash = m->hash,
+        .name = m->path,
+        .file = m->stored ? buf_cstr(&file) : NULL,
+    };
+    enum status s = tier_attach(g->group->tier, &source, guest_store(g->guest), guest_exec(g->guest), &g->tier, e);
+    buf_deinit(&file);
+    return s;
+}
+
+static void detach_tier(struct running *g) {
+    struct tier_report report;
+    if (!g->tier)
+        return;
+    tier_report(g->tier, &report);
+    if (g->group->run->record)
+        node_write_tier(g->group->node, &g->id, &report);
+    tier_detach(g->tier);
+    g->tier = NULL;
+}
+
 /* ---- a guest's life ---------------------------------------------------------------------------------------------- */
 
 static void report_limits(struct running *g) {
@@ -296,6 +367,7 @@ static void close_record(void *arg) {
 static void end_guest(struct running *g) {
     struct node_result *out = g->result;
     report_limits(g);
+    detach_tier(g);
     wasi_refusals(g->sandbox.wasi, out->outcome != GUEST_EXITED || out->value, refused, g);
     sandbox_close(&g->sandbox);
     if (g->writer)
@@ -362,7 +434,7 @@ static enum status prepare(struct group *group, bool *cannot_run, struct err *e)
         s = link_guest(&group->guests[i], e);
         *cannot_run = s != ST_OK;
     }
-    return s;
+    return s ? s : open_tier(group, e);
 }
 
 /* From the moment that there is a run until its journal is closed a signal does not end us. */
@@ -374,6 +446,8 @@ static enum status record_and_run(struct group *group, struct err *e) {
         s = begin_record(&group->guests[i], e);
     for (uint32_t i = 0; i < n && !s; i++)
         s = open_overlays(&group->guests[i], e);
+    for (uint32_t i = 0; i < n && !s; i++)
+        s = attach_tier(&group->guests[i], e);
     if (!s)
         run_guests(group);
     signals_release();
@@ -396,12 +470,14 @@ static void release(struct group *group) {
             sandbox_close(&g->sandbox);
         if (g->writer)
             drop_record(g);
+        tier_detach(g->tier);
         if (g->guest)
             guest_free(g->guest);
         for (uint32_t k = 0; k < g->nremarks; k++)
             mem_free(g->remarks[k].line);
         mem_free(g->remarks);
     }
+    tier_free(group->tier);
     for (struct loaded *l = group->modules, *next; l; l = next) {
         next = l->next;
         if (l->module)

@@ -1,7 +1,7 @@
 #include "tier/cache.h"
 
 #include "base/must.h"
-#include "tier/files.h"
+#include "tier/disk.h"
 #include "wasm/native.h"
 #include "wasm/object.h"
 #include "wasm/wasm.h"
@@ -54,7 +54,7 @@ static void make_key(struct cache_entry *c, const struct cache_key *key, const c
 
 enum status cache_open(struct world *w, const char *root, const struct cache_key *key, const char *module_name,
                        uint32_t nfuncs, struct cache_entry **out, struct err *e) {
-    int fd = files_open_dir(w, WORLD_CWD, root, true);
+    int fd = disk_open_dir(w, WORLD_CWD, root, true);
     if (fd < 0)
         return failed(e, fd, "open", root, "");
     struct cache_entry *c = mem_zalloc(sizeof *c);
@@ -62,7 +62,7 @@ enum status cache_open(struct world *w, const char *root, const struct cache_key
     c->root = fd;
     buf_init(&c->about, ABOUT_MAX);
     make_key(c, key, module_name, nfuncs);
-    c->dir = files_open_dir(w, fd, c->key, false);
+    c->dir = disk_open_dir(w, fd, c->key, false);
     if (c->dir < 0 && c->dir != -ENOENT) {
         enum status s = failed(e, c->dir, "open", root, c->key);
         cache_close(c);
@@ -124,9 +124,9 @@ static void load_bad(struct cache_entry *c, const struct cache_reader *r, const 
 }
 
 uint32_t cache_load(struct cache_entry *c, const struct cache_reader *r) {
-    struct names names;
+    struct disk_names names;
     uint32_t dropped = 0;
-    if (c->dir < 0 || names_read(c->world, c->dir, &names) < 0)
+    if (c->dir < 0 || disk_list(c->world, c->dir, &names) < 0)
         return 0;
     for (uint32_t i = 0; i < names.n; i++) {
         if (name_ends(names.name[i], ".o"))
@@ -134,7 +134,7 @@ uint32_t cache_load(struct cache_entry *c, const struct cache_reader *r) {
         else if (name_ends(names.name[i], ".bad"))
             load_bad(c, r, names.name[i]);
     }
-    names_free(&names);
+    disk_names_free(&names);
     note_use(c);
     return dropped;
 }
@@ -146,27 +146,27 @@ static int make(struct cache_entry *c, bool again) {
         return 0;
     if (c->dir >= 0)
         w->ops->close(w, c->dir);
-    c->dir = files_open_dir(w, c->root, c->key, true);
+    c->dir = disk_open_dir(w, c->root, c->key, true);
     if (c->dir < 0)
         return c->dir;
-    return files_write(w, c->dir, "about", buf_span(&c->about));
+    return disk_write(w, c->dir, "about", buf_span(&c->about));
 }
 
 static int put(struct cache_entry *c, const char *name, struct span bytes) {
     int rc = make(c, false);
     if (rc == 0)
-        rc = files_write(c->world, c->dir, name, bytes);
+        rc = disk_write(c->world, c->dir, name, bytes);
     if (rc == -ENOENT) {
         rc = make(c, true);
         if (rc == 0)
-            rc = files_write(c->world, c->dir, name, bytes);
+            rc = disk_write(c->world, c->dir, name, bytes);
     }
     return rc;
 }
 
 enum status cache_put(struct cache_entry *c, struct span object, struct span *code, struct err *e) {
     char random[17], name[32];
-    int rc = files_random(c->world, random);
+    int rc = disk_random(c->world, random);
     snprintf(name, sizeof name, "%s.o", rc < 0 ? "" : random);
     if (rc == 0)
         rc = put(c, name, object);
@@ -220,8 +220,8 @@ static enum status count_object(void *ctx, struct span code) {
 
 /* An entry's files: how many, how large. */
 static void measure(struct cache_entry *c, struct cache_line *l) {
-    struct names names;
-    if (names_read(c->world, c->dir, &names) < 0)
+    struct disk_names names;
+    if (disk_list(c->world, c->dir, &names) < 0)
         return;
     for (uint32_t i = 0; i < names.n; i++) {
         struct world_stat st;
@@ -234,7 +234,7 @@ static void measure(struct cache_entry *c, struct cache_line *l) {
         if (!strcmp(name, "about"))
             l->used_ns = st.mtim;
     }
-    names_free(&names);
+    disk_names_free(&names);
 }
 
 static void ignore_bad(void *ctx, uint32_t func) {
@@ -244,14 +244,14 @@ static void ignore_bad(void *ctx, uint32_t func) {
 static void add_line(struct all *all, const char *key, bool count) {
     struct cache_entry c = {.world = all->world, .root = all->root};
     struct cache_line l = {.key = mem_strdup(key)};
-    c.dir = files_open_dir(all->world, all->root, key, false);
+    c.dir = disk_open_dir(all->world, all->root, key, false);
     if (c.dir < 0) {
         mem_free((void *)l.key);
         return;
     }
     buf_init(&c.about, ABOUT_MAX);
     measure(&c, &l);
-    int rc = files_read(c.world, c.dir, "about", &c.about);
+    int rc = disk_read(c.world, c.dir, "about", &c.about);
     const char *text = rc < 0 ? "" : buf_cstr(&c.about);
     l.module = text_value(text, "module");
     l.name = text_value(text, "name");
@@ -264,12 +264,12 @@ static void add_line(struct all *all, const char *key, bool count) {
     if (count) {
         struct counting k = {.line = &l};
         const struct cache_reader r = {count_object, ignore_bad, &k};
-        struct names names;
-        if (names_read(c.world, c.dir, &names) == 0) {
+        struct disk_names names;
+        if (disk_list(c.world, c.dir, &names) == 0) {
             for (uint32_t i = 0; i < names.n; i++)
                 if (name_ends(names.name[i], ".o"))
                     load_object(&c, &r, names.name[i]);
-            names_free(&names);
+            disk_names_free(&names);
         }
         mem_free(k.have);
     }
@@ -287,18 +287,18 @@ static int by_use(const void *a, const void *b) {
 }
 
 static enum status read_all(struct world *w, const char *root, bool count, struct all *out, struct err *e) {
-    struct names names;
-    *out = (struct all){.world = w, .root = files_open_dir(w, WORLD_CWD, root, false)};
+    struct disk_names names;
+    *out = (struct all){.world = w, .root = disk_open_dir(w, WORLD_CWD, root, false)};
     if (out->root == -ENOENT)
         return ST_OK;
     if (out->root < 0)
         return failed(e, out->root, "open", root, "");
-    int rc = names_read(w, out->root, &names);
+    int rc = disk_list(w, out->root, &names);
     if (rc < 0)
         return failed(e, rc, "read", root, "");
     for (uint32_t i = 0; i < names.n; i++)
         add_line(out, names.name[i], count);
-    names_free(&names);
+    disk_names_free(&names);
     if (out->n)
         qsort(out->lines, out->n, sizeof *out->lines, by_use);
     return ST_OK;
@@ -329,16 +329,16 @@ enum status cache_list(struct world *w, const char *root, void (*each)(void *, c
 /* What is being written is not touched; `everything`: the entry goes. */
 static int clean(struct all *all, const char *key, bool everything) {
     struct cache_entry c = {.world = all->world, .root = all->root};
-    struct names names;
-    c.dir = files_open_dir(all->world, all->root, key, false);
+    struct disk_names names;
+    c.dir = disk_open_dir(all->world, all->root, key, false);
     if (c.dir < 0)
         return c.dir;
-    int rc = names_read(c.world, c.dir, &names);
+    int rc = disk_list(c.world, c.dir, &names);
     for (uint32_t i = 0; rc == 0 && i < names.n; i++)
         if (everything || (name_ends(names.name[i], ".tmp") && is_older(&c, names.name[i], TMP_LIVES_NS)))
             drop(&c, names.name[i]);
     if (rc == 0)
-        names_free(&names);
+        disk_names_free(&names);
     c.world->ops->close(c.world, c.dir);
     return rc < 0 || !everything ? rc : c.world->ops->remove(c.world, c.root, key, 0, true);
 }

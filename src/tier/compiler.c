@@ -5,7 +5,7 @@
  * it again whenever one is started, and then counts. */
 #include "tier/internal.h"
 
-#include "tier/files.h"
+#include "tier/disk.h"
 #include "wasm/native.h"
 #include "wasm/object.h"
 #include "world/os/code.h"
@@ -49,13 +49,13 @@ void compiler_recall(struct tier *t) {
     struct buf is, was;
     if (t->version || !t->o.cache)
         return;
-    int dir = files_open_dir(t->world, WORLD_CWD, t->o.cache, false);
+    int dir = disk_open_dir(t->world, WORLD_CWD, t->o.cache, false);
     if (dir < 0)
         return;
     buf_init(&is, SAID_MAX);
-    buf_init(&was, 2 * SAID_MAX);
+    buf_init(&was, 4 * SAID_MAX);
     identify(t, &is);
-    int rc = files_read(t->world, dir, "compiler", &was);
+    int rc = disk_read(t->world, dir, "compiler", &was);
     if (rc == 0 && is.size && was.size > is.size && memcmp(is.data, was.data, is.size) == 0) {
         const char *rest = buf_cstr(&was) + is.size;
         char *version = text_value(rest, "version"), *target = text_value(rest, "target");
@@ -73,14 +73,14 @@ void compiler_recall(struct tier *t) {
 
 static void remember(struct tier *t) {
     struct buf b;
-    int dir = t->o.cache ? files_open_dir(t->world, WORLD_CWD, t->o.cache, true) : -1;
+    int dir = t->o.cache ? disk_open_dir(t->world, WORLD_CWD, t->o.cache, true) : -1;
     if (dir < 0)
         return;
     buf_init(&b, 2 * SAID_MAX);
     identify(t, &b);
     buf_print(&b, "version %s\ntarget %s\n", t->version, t->target);
     if (!b.failed)
-        (void)files_write(t->world, dir, "compiler", buf_span(&b)); /* else it is asked again */
+        (void)disk_write(t->world, dir, "compiler", buf_span(&b)); /* else it is asked again */
     buf_deinit(&b);
     t->world->ops->close(t->world, dir);
 }

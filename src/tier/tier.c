@@ -32,6 +32,7 @@ bool tier_has_compiler(const struct tier *t) {
 
 struct tier *tier_new(struct world *w, const struct tier_options *o) {
     struct tier *t = mem_zalloc(sizeof *t);
+    struct world_stat st;
     t->world = w;
     t->o = *o;
     t->o.program = o->program ? mem_strdup(o->program) : NULL;
@@ -40,6 +41,8 @@ struct tier *tier_new(struct world *w, const struct tier_options *o) {
         compiler_lose(t, "there is no code generation for this kind of processor");
     else if (!o->program)
         compiler_lose(t, "the compiler, aeon-llvm, is not installed");
+    else if (w->ops->stat_at(w, WORLD_CWD, o->program, 0, &st) < 0)
+        compiler_lose(t, "is not there");
     return t;
 }
 
@@ -58,14 +61,19 @@ static void module_free(struct tier_module *m) {
     mem_free(m);
 }
 
-void tier_free(struct tier *t) {
-    if (!t)
-        return;
+void tier_clear(struct tier *t) {
     pool_end(t);
     for (struct tier_module *m = t->modules, *next; m; m = next) {
         next = m->next;
         module_free(m);
     }
+    t->modules = NULL;
+}
+
+void tier_free(struct tier *t) {
+    if (!t)
+        return;
+    tier_clear(t);
     mem_free(t->version);
     mem_free(t->target);
     mem_free((void *)t->o.program);

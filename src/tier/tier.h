@@ -6,6 +6,7 @@
 #ifndef AEON_TIER_TIER_H
 #define AEON_TIER_TIER_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/sha256.h"
 #include "wasm/wasm.h"
@@ -46,11 +47,14 @@ struct tier;
 
 /* Everything is copied but `w` and `ctx`. `w` is the machine's world (world/os). Nothing happens yet. */
 struct tier *tier_new(struct world *w, const struct tier_options *o);
-void tier_free(struct tier *t); /* after the stores of all guests; NULL is fine */
+/* After the stores of all guests, and before their modules. NULL is fine. */
+void tier_free(struct tier *t);
+/* The same, but it goes on for others. */
+void tier_clear(struct tier *t);
 
 /* ---- guests ------------------------------------------------------------------------------------------------------ */
 
-/* A module, borrowed until tier_free; `name` and `file` (where its bytes lie on disk; NULL: only in memory) are
+/* A module, borrowed until tier_clear; `name` and `file` (where its bytes lie on disk; NULL: only in memory) are
  * copied. */
 struct tier_source {
     const struct wasm_module *module;
@@ -91,6 +95,10 @@ NODISCARD enum status tier_compile(struct tier *t, const struct tier_source *sou
 
 /* Of the module that `g` runs. */
 void tier_report(const struct tier_guest *g, struct tier_report *out);
+
+/* As lines "word value"; and back: false when it is no such text. */
+void tier_report_print(const struct tier_report *r, struct buf *out);
+bool tier_report_parse(const char *text, struct tier_report *out);
 
 /* ---- the compiler ------------------------------------------------------------------------------------------------ */
 

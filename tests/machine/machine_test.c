@@ -278,7 +278,7 @@ static void step(void *ctx, const char *name, bool ok, const char *found) {
 
 static enum status verify(struct fixture *f, const struct store_id *id, struct steps *s) {
     *s = (struct steps){0};
-    return machine_verify(f->store, id, step, s, NULL);
+    return machine_verify(f->store, id, NULL, step, s, NULL);
 }
 
 static void a_good_run_verifies(void **state) {

@@ -1,4 +1,4 @@
-#include "tier/files.h"
+#include "tier/disk.h"
 
 #include "base/must.h"
 #include "world/os/code.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int files_open_dir(struct world *w, int dir, const char *path, bool make) {
+int disk_open_dir(struct world *w, int dir, const char *path, bool make) {
     enum { FLAGS = WORLD_READ | WORLD_DIRECTORY_ONLY };
     uint32_t follow = dir == WORLD_CWD ? 0 : WORLD_NOFOLLOW;
     int fd = w->ops->open(w, dir, path, FLAGS | follow, 0);
@@ -26,13 +26,13 @@ int files_open_dir(struct world *w, int dir, const char *path, bool make) {
 }
 
 struct growing {
-    struct names *names;
+    struct disk_names *names;
     uint32_t cap;
 };
 
 static bool add_name(void *arg, const struct world_dirent *d) {
     struct growing *g = arg;
-    struct names *names = g->names;
+    struct disk_names *names = g->names;
     if (!strcmp(d->name, ".") || !strcmp(d->name, ".."))
         return true;
     if (names->n == g->cap) {
@@ -47,22 +47,22 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int names_read(struct world *w, int dir, struct names *out) {
-    *out = (struct names){0};
+int disk_list(struct world *w, int dir, struct disk_names *out) {
+    *out = (struct disk_names){0};
     struct growing g = {out, 0};
     int rc = w->ops->read_dir(w, dir, 0, add_name, &g);
     if (rc < 0)
-        names_free(out);
+        disk_names_free(out);
     else if (out->n)
         qsort(out->name, out->n, sizeof *out->name, by_name);
     return rc;
 }
 
-void names_free(struct names *names) {
+void disk_names_free(struct disk_names *names) {
     for (uint32_t i = 0; i < names->n; i++)
         mem_free(names->name[i]);
     mem_free(names->name);
-    *names = (struct names){0};
+    *names = (struct disk_names){0};
 }
 
 bool name_ends(const char *name, const char *suffix) {
@@ -70,7 +70,7 @@ bool name_ends(const char *name, const char *suffix) {
     return n > k && strcmp(name + n - k, suffix) == 0;
 }
 
-int files_random(struct world *w, char out[17]) {
+int disk_random(struct world *w, char out[17]) {
     uint64_t v;
     int rc = w->ops->entropy(w, &v, sizeof v);
     if (rc >= 0)
@@ -89,9 +89,9 @@ static int write_all(struct world *w, int fd, struct span bytes) {
     return 0;
 }
 
-int files_write(struct world *w, int dir, const char *name, struct span bytes) {
+int disk_write(struct world *w, int dir, const char *name, struct span bytes) {
     char random[17], tmp[32];
-    int rc = files_random(w, random);
+    int rc = disk_random(w, random);
     if (rc < 0)
         return rc;
     snprintf(tmp, sizeof tmp, "%s.tmp", random);
@@ -107,7 +107,7 @@ int files_write(struct world *w, int dir, const char *name, struct span bytes) {
     return rc;
 }
 
-int files_read(struct world *w, int dir, const char *name, struct buf *out) {
+int disk_read(struct world *w, int dir, const char *name, struct buf *out) {
     enum { PIECE = 1 << 12 };
     int fd = w->ops->open(w, dir, name, WORLD_READ | WORLD_NOFOLLOW | WORLD_NONBLOCK, 0);
     if (fd < 0)
