@@ -10,11 +10,11 @@
  *     runtime                                   worker
  *        |                                        |   shuts itself in, decodes the module of --module-fd
  *        | <------------------------ HELLO ------ |
- *        | -- MODULE (bytes) -------------------> |   only without --module-fd, or to change to another module
- *        | <------------------------ READY ------ |   or FAILED, with id 0
  *        | -- COMPILE (functions, loops) -------> |
  *        | <------- OBJECT (bytes) or FAILED ---- |   again and again
  *        | -- end of file ----------------------> |   ends with status 0
+ *
+ * Without --module-fd it says what it is and has nothing to compile.
  *
  * A worker that cannot start says why on standard error and ends with 2, without HELLO.  Later it can die at any time,
  * and is made to: by its memory limit (SIGABRT, SIGSEGV), by the CPU time of a request (SIGPROF), by a system call that
@@ -31,8 +31,6 @@ enum { LLVM_MESSAGE_MAX = 1 << 30 }; /* bytes behind the head */
 
 enum llvm_message {
     LLVM_HELLO = 1, /* struct llvm_hello; version, target */
-    LLVM_MODULE,    /* no fixed part; the module's bytes */
-    LLVM_READY,     /* struct llvm_ready */
     LLVM_COMPILE,   /* struct llvm_compile_head; uint32_t funcs[nfuncs]; {uint32_t func, offset} loops[nloops] */
     LLVM_OBJECT,    /* struct llvm_answer; an object (wasm/object.h) */
     LLVM_FAILED,    /* struct llvm_answer; one sentence */
@@ -60,10 +58,6 @@ struct llvm_hello {
     uint32_t has_module; /* 1: `module` is the one of --module-fd */
     struct sha256 module;
     uint32_t version_size, target_size;
-};
-
-struct llvm_ready {
-    struct sha256 module;
 };
 
 /* A request; functions ascending and none imported, loops ascending by function and offset, their functions among those
