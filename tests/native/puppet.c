@@ -588,13 +588,7 @@ void puppet_free(struct puppet *p) {
     mem_free(p);
 }
 
-void puppet_install(struct puppet *p, uint32_t func) {
-    uint32_t t = p->thunk + func;
-    native_install(p->bodies[func].code, 0, entries[t], (void *)(uintptr_t)bodies[t]);
-}
-
-void puppet_install_loops(struct puppet *p, uint32_t func) {
-    struct body *b = &p->bodies[func];
+static void install_loops(struct body *b) {
     for (uint32_t i = 1; i < b->nblocks; i++) {
         if (b->blocks[i].op != 0x03)
             continue;
@@ -605,10 +599,18 @@ void puppet_install_loops(struct puppet *p, uint32_t func) {
     }
 }
 
-uint64_t puppet_entered(const struct puppet *p) {
-    return p->entered;
+void puppet_install(struct puppet *p, uint64_t funcs, bool with_loops) {
+    for (uint32_t i = p->m->nimported_funcs; i < p->m->nfuncs; i++) {
+        uint32_t t = p->thunk + i;
+        if (funcs >> i & 1)
+            native_install(p->bodies[i].code, 0, entries[t], (void *)(uintptr_t)bodies[t]);
+        if (with_loops)
+            install_loops(&p->bodies[i]);
+    }
 }
 
-uint64_t puppet_loops_entered(const struct puppet *p) {
-    return p->loops_entered;
+bool puppet_entered(const struct puppet *p, uint64_t *functions, uint64_t *entered_loops) {
+    *functions = p->entered;
+    *entered_loops = p->loops_entered;
+    return true;
 }
