@@ -203,6 +203,7 @@ static struct llvm_compiler *new_compiler(void) {
 
 static void work(int module_fd, uint64_t memory_bytes) {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* where standard error is a file, nothing can be said: better than an odd death */
     struct worker w = {.compiler = new_compiler(), .status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC)};
     struct span bytes = {NULL, 0};
     if (module_fd != NO_DESCRIPTOR) {
