@@ -187,17 +187,21 @@ static _Noreturn __attribute__((noinline)) void host_leaves(struct wasm_exec *x,
     jump(x, false);
 }
 
-static inline int64_t call_host(struct wasm_exec *x, uint64_t *fp, uint64_t link, uint64_t *nfp, struct wasm_func *f) {
-    struct frame *exit = push_exit(x, fp, link);
+/* What it needs behind the call it finds in x, so that little has to be saved. */
+static int64_t call_host(struct wasm_exec *x, uint64_t *fp, uint64_t link, uint64_t *nfp, struct wasm_func *f) {
+    push_exit(x, fp, link);
     x->host = f;
     x->state = EXEC_HOST_CALL;
     enum wasm_host h = f->fn(f->env, x, nfp);
+    struct frame *exit = x->top;
     x->state = EXEC_RUNNING;
     x->top = exit - 1;
     if (UNLIKELY(h != WASM_HOST_OK))
-        host_leaves(x, fp, link, h);
+        host_leaves(x, exit->fp, (uint64_t)(uintptr_t)exit->ret, h);
+    const struct wasm_functype *type = x->host->type;
     x->host = NULL;
-    exec_canonical_results(f->type, nfp);
+    if (type->nresults)
+        exec_canonical_results(type, nfp);
     return x->fuel;
 }
 
@@ -276,16 +280,19 @@ static __attribute__((noinline)) int64_t nested(struct wasm_exec *x, uint64_t *f
     return x->fuel;
 }
 
+static __attribute__((noinline)) int64_t call_wasm(struct wasm_exec *x, uint64_t *fp, uint64_t link, uint64_t *nfp,
+                                                   struct wasm_func *f) {
+    struct code *c = f->code;
+    if (f->instance != x->instance || !c->enter)
+        return nested(x, fp, link, nfp, f);
+    nfp[c->param_slots] = link;
+    return (int64_t)c->enter(x, nfp, x->fuel);
+}
+
 static int64_t help_ref(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp,
                         struct wasm_func *f) {
     x->fuel = fuel;
-    if (!f->instance)
-        return call_host(x, fp, link, nfp, f);
-    if (f->instance == x->instance && f->code->enter) {
-        nfp[f->code->param_slots] = link;
-        return (int64_t)f->code->enter(x, nfp, fuel);
-    }
-    return nested(x, fp, link, nfp, f);
+    return LIKELY(!f->instance) ? call_host(x, fp, link, nfp, f) : call_wasm(x, fp, link, nfp, f);
 }
 
 static int64_t help_call(struct wasm_exec *x, uint64_t *fp, int64_t fuel, uint64_t link, uint64_t *nfp, uint32_t func) {
