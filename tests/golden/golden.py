@@ -112,9 +112,10 @@ def show(out, err, status):
 
 
 def environment(directory):
-    kept = ("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE", "AEON_GUESTS")
+    kept = ("ASAN_", "UBSAN_", "TSAN_", "LLVM_PROFILE", "AEON_GUESTS", "AEON_BUILD_DIR")
     env = {k: v for k, v in os.environ.items() if k.startswith(kept)}
     env.update(AEON_HOME=os.path.join(directory, ".aeon"), HOME=directory, LC_ALL="C.UTF-8", TZ="UTC",
+               AEON_LLVM="/none/aeon-llvm",  # what is printed must not depend on what is installed
                PATH=os.path.dirname(os.environ["AEON"]) + ":" + os.environ["PATH"])
     return env
 
