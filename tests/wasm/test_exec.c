@@ -164,6 +164,69 @@ static void snapshot_anywhere(void **state) {
     mem_free(m.bytes);
 }
 
+/* Frozen at every tick and brought back, always in the state of what runs beside it and never was frozen. */
+static void frozen_all_the_time(void **state) {
+    struct machine m, twin;
+    uint64_t value, ticks;
+    struct buf snap, other;
+    (void)state;
+    undisturbed(&m, &value, &ticks);
+    struct wasm_config c = wasm_config_default();
+    buf_init(&snap, ROOM);
+    buf_init(&other, ROOM);
+    twin = m;
+    start(&m, &c);
+    start(&twin, &c);
+    call(&m, "work", WORK, 0);
+    call(&twin, "work", WORK, 0);
+    for (uint64_t at = 1; at < ticks; at++) {
+        assert_int_equal(wasm_run(m.exec, at), WASM_STOPPED);
+        assert_int_equal(wasm_run(twin.exec, at), WASM_STOPPED);
+        buf_clear(&snap);
+        buf_clear(&other);
+        assert_int_equal(wasm_snapshot_save(m.exec, m.instance, &snap, NULL), ST_OK);
+        assert_int_equal(wasm_snapshot_save(twin.exec, twin.instance, &other, NULL), ST_OK);
+        assert_true(span_equal(buf_span(&snap), buf_span(&other)));
+        stop(&m);
+        start(&m, &c);
+        assert_int_equal(wasm_snapshot_load(m.exec, m.instance, buf_span(&snap), NULL), ST_OK);
+    }
+    assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_DONE);
+    assert_true(result(&m) == value);
+    stop(&twin);
+    buf_deinit(&snap);
+    buf_deinit(&other);
+    close_module(&m);
+}
+
+static int occurrences(struct span where, const char *what, size_t n) {
+    int found = 0;
+    for (size_t i = 0; i + n <= where.size; i++)
+        found += memcmp(where.data + i, what, n) == 0;
+    return found;
+}
+
+/* "forget" takes two ticks to put a constant into a local, has it there during a call of two, reads it (an operand
+ * now), drops it, and calls again. */
+static void dead_locals_are_zero(void **state) {
+    struct machine m;
+    struct buf snap;
+    struct wasm_config c = wasm_config_default();
+    (void)state;
+    buf_init(&snap, ROOM);
+    open_module(&m, "limits", &c);
+    call(&m, "forget", 0x5eadbeef, 0);
+    for (uint64_t at = 1; at < 9; at++) {
+        assert_int_equal(wasm_run(m.exec, at), WASM_STOPPED);
+        buf_clear(&snap);
+        assert_int_equal(wasm_snapshot_save(m.exec, m.instance, &snap, NULL), ST_OK);
+        assert_int_equal(occurrences(buf_span(&snap), "\x88\x77\x66\x55\x44\x33\x22\x11", 8), at <= 5);
+        assert_int_equal(occurrences(buf_span(&snap), "\xef\xbe\xad\x5e", 4), 0); /* a parameter nobody reads */
+    }
+    buf_deinit(&snap);
+    close_module(&m);
+}
+
 static void damaged_snapshots_are_refused(void **state) {
     struct machine m;
     uint64_t value, ticks;
@@ -432,6 +495,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stops_do_not_show),
         cmocka_unit_test(snapshot_anywhere),
+        cmocka_unit_test(frozen_all_the_time),
+        cmocka_unit_test(dead_locals_are_zero),
         cmocka_unit_test(damaged_snapshots_are_refused),
         cmocka_unit_test(parking),
         cmocka_unit_test(a_loop_is_interrupted),
