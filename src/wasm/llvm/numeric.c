@@ -63,7 +63,7 @@ LLVMValueRef numeric_canon_bits(LLVMTypeRef ints) {
 
 /* For LLVM one NaN is as good as another: it makes sqrt(a) of (a < 0 ? NaN : sqrt(a)).  So that it cannot do such
  * things to what is canonicalised, it is not to know where that comes from. */
-static LLVMValueRef fence(struct gen *g, LLVMValueRef v) {
+LLVMValueRef numeric_fence(struct gen *g, LLVMValueRef v) {
     LLVMTypeRef type = LLVMTypeOf(v);
     return gen_intrinsic(g, "llvm.arithmetic.fence", &type, 1, &v, 1);
 }
@@ -72,7 +72,7 @@ static LLVMValueRef fence(struct gen *g, LLVMValueRef v) {
 LLVMValueRef gen_canon(struct gen *g, LLVMValueRef v) {
     struct unit *u = g->u;
     LLVMTypeRef type = LLVMTypeOf(v);
-    v = fence(g, v);
+    v = numeric_fence(g, v);
     LLVMTypeRef ints = type == u->f64 ? u->i64 : u->i32;
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     LLVMBasicBlockRef nan = new_block(g, "nan");
@@ -91,7 +91,7 @@ LLVMValueRef numeric_canon_lanes(struct gen *g, LLVMValueRef v) {
     LLVMTypeRef type = LLVMTypeOf(v);
     unsigned bits = LLVMGetElementType(type) == g->u->f64 ? 64 : 32;
     LLVMValueRef nan = LLVMConstBitCast(numeric_canon_bits(numeric_ints(g->u, bits, LLVMGetVectorSize(type))), type);
-    v = fence(g, v);
+    v = numeric_fence(g, v);
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""), nan, v, "");
 }
 

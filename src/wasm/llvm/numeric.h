@@ -57,6 +57,8 @@ LLVMTypeRef numeric_ints(const struct unit *u, unsigned bits, unsigned lanes);
 LLVMValueRef numeric_constant(LLVMTypeRef type, uint64_t value);
 /* The canonical NaN's bits in each lane of a type of integers, which are as wide as the floats. */
 LLVMValueRef numeric_canon_bits(LLVMTypeRef ints);
+/* The float or floats again, of which LLVM does not know where they come from. */
+LLVMValueRef numeric_fence(struct gen *g, LLVMValueRef v);
 LLVMValueRef numeric_canon_lanes(struct gen *g, LLVMValueRef v);
 /* Code is made for x86-64 or for AArch64, which sometimes want to be asked differently. */
 bool numeric_is_x86(const struct unit *u);

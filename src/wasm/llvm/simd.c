@@ -201,11 +201,14 @@ static LLVMValueRef extadd(struct gen *g, const struct rule *r, const struct ope
 /* ---- floats -------------------------------------------------------------------------------------------------------
  */
 
-/* b < a ? b : a, and what: a < b ? b : a; only choosing, so that a NaN keeps its bits. */
+/* what: LLVMRealOLT for pmin, LLVMRealOGT for pmax; the better one, `a` if neither is, with all bits of a NaN.  For x86
+ * LLVM finds the instruction that does exactly this.  For AArch64 it takes one that makes signalling NaNs quiet, unless
+ * it does not see that what is compared is what is chosen from. */
 static LLVMValueRef pseudo(struct gen *g, const struct rule *r, const struct operands *in) {
     LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
-    LLVMValueRef other = LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, b, a, "");
-    return LLVMBuildSelect(g->b, other, b, a, "");
+    LLVMValueRef compared = numeric_is_x86(g->u) ? b : numeric_fence(g, b);
+    LLVMValueRef better = LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, compared, a, "");
+    return LLVMBuildSelect(g->b, better, b, a, "");
 }
 
 /* From half of the lanes to wider ones. */
