@@ -76,7 +76,8 @@ void gen_store(struct gen *g, LLVMValueRef value, LLVMValueRef address) {
 /* ---- generating ----------------------------------------------------------------------------------------------------
  */
 
-/* One operator; or two, the result of the first being an operand of the second. */
+/* One operator; or two, the result of the first being an operand of the second. The second may be a select, between the
+ * operands of the first. */
 struct function {
     enum wasm_op op;
     unsigned variant; /* the lane, or which of the shuffles */
@@ -150,9 +151,14 @@ static LLVMValueRef operand(struct gen *g, char type, unsigned k) {
     return gen_load(g, letter_type(g->u, type), LLVMBuildGEP2(g->b, g->u->i8, LLVMGetParam(g->fn, 0), &at, 1, ""));
 }
 
-static LLVMValueRef generate_then(struct gen *g, const struct function *f, LLVMValueRef v, bool *raw) {
+static LLVMValueRef generate_then(struct gen *g, const struct function *f, LLVMValueRef v, bool *raw,
+                                  const LLVMValueRef *operands) {
     const char *types;
     char to;
+    if (f->then == OP_SELECT) {
+        LLVMValueRef yes = LLVMBuildICmp(g->b, LLVMIntNE, v, LLVMConstInt(g->u->i32, 0, 0), "");
+        return LLVMBuildSelect(g->b, yes, operands[f->place == SECOND], operands[f->place == FIRST], "");
+    }
     unsigned n = signature(f->then, &types, &to);
     if (*raw && !gen_takes_raw(f->then))
         v = gen_canon(g, v);
@@ -180,8 +186,11 @@ static void generate(struct gen *g, const struct function *f, const char *name) 
     LLVMValueRef v = gen_operator(g, f->op, &in, &raw);
     assert_int_equal(address_size, is_memory(f->op) ? 1 << wasm_op_infos[f->op].align : 0);
     if (f->then != OP_COUNT) {
-        v = generate_then(g, f, v, &raw);
-        signature(f->then, &types, &to);
+        v = generate_then(g, f, v, &raw, in.v);
+        if (f->then == OP_SELECT)
+            to = *types;
+        else
+            signature(f->then, &types, &to);
     }
     assert_true(v ? LLVMTypeOf(v) == letter_type(u, to) : !to);
     assert_false(raw && to != 'f' && to != 'F');
@@ -333,6 +342,26 @@ static void add_pairs(enum wasm_op op) {
     }
 }
 
+/* Comparisons of floats, and a choice between what was compared: not a minimum or maximum of LLVM's, nearly as it is.
+ */
+static void add_choices(enum wasm_op op) {
+    const char *types;
+    char to;
+    unsigned n = signature(op, &types, &to);
+    if (n != 2 || to != 'i' || (*types != 'f' && *types != 'F'))
+        return;
+    for (unsigned place = FIRST; place <= SECOND; place++) {
+        struct function f = {.op = op, .then = OP_SELECT, .place = place};
+        add_function(f);
+        for (unsigned i = 0; i < sizeof FIXED_32 / sizeof *FIXED_32; i++)
+            for (f.fixed = 1; f.fixed <= 2; f.fixed++) {
+                uint64_t x = *types == 'F' ? FIXED_64[i] : FIXED_32[i];
+                f.operands[0] = f.operands[1] = (union ref_value){{x, x}};
+                add_function(f);
+            }
+    }
+}
+
 static void add_all(void (*add)(enum wasm_op op)) {
     nfunctions = 0;
     for (enum wasm_op op = 0; op < OP_COUNT; op++)
@@ -359,6 +388,13 @@ static enum wasm_trap_kind expect(const struct function *f, struct ref_case *c, 
     assert_true(num_compute(f->op, c, want, &trap));
     if (trap != WASM_TRAP_NONE || f->then == OP_COUNT)
         return trap;
+    if (f->then == OP_SELECT) {
+        *want = c->in[(f->place == FIRST) == (want->slot[0] == 0)];
+        want->slot[1] = 0;
+        if (*wasm_op_infos[f->op].sig == 'f')
+            want->slot[0] = (uint32_t)want->slot[0];
+        return trap;
+    }
     struct ref_case second = {.in = {c->in[2], c->in[2]}};
     for (unsigned k = 0; k < 2; k++)
         if (f->place & (1u << k))
@@ -485,6 +521,13 @@ static void with_constants(void **state) {
     same_results_here("default<O2>");
 }
 
+static void compared_and_chosen(void **state) {
+    (void)state;
+    add_all(add_choices);
+    assert_int_equal(nfunctions, 12 * 2 * (1 + 2 * 14));
+    same_results_here("default<O2>");
+}
+
 static void two_together(void **state) {
     (void)state;
     add_all(add_pairs);
@@ -585,6 +628,7 @@ int main(void) {
         cmocka_unit_test(on_this_processor),
         cmocka_unit_test(on_older_processors),
         cmocka_unit_test(with_constants),
+        cmocka_unit_test(compared_and_chosen),
         cmocka_unit_test(two_together),
         cmocka_unit_test(no_calls),
     };

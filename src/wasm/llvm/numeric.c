@@ -137,8 +137,14 @@ LLVMValueRef numeric_icmp(struct gen *g, const struct rule *r, const struct oper
     return truth(g, r, LLVMBuildICmp(g->b, (LLVMIntPredicate)r->what, a, b, ""));
 }
 
+/* For AArch64 LLVM makes fminnm of (a < 1 ? a : 1), and that makes signalling NaNs quiet: so it is not to see, when it
+ * chooses between two, that they have been compared. */
+static LLVMValueRef compared(struct gen *g, LLVMValueRef v) {
+    return numeric_is_x86(g->u) || LLVMIsConstant(v) ? v : numeric_fence(g, v);
+}
+
 LLVMValueRef numeric_fcmp(struct gen *g, const struct rule *r, const struct operands *in) {
-    LLVMValueRef a = numeric_operand(g, r, in, 0), b = numeric_operand(g, r, in, 1);
+    LLVMValueRef a = compared(g, numeric_operand(g, r, in, 0)), b = compared(g, numeric_operand(g, r, in, 1));
     return truth(g, r, LLVMBuildFCmp(g->b, (LLVMRealPredicate)r->what, a, b, ""));
 }
 
