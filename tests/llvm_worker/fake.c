@@ -67,7 +67,7 @@ static void sort(void) {
     enum { N = 1 << 20 };
     int *numbers = malloc(N * sizeof *numbers);
     for (int i = 0; i < N; i++)
-        numbers[i] = (i * 7919) % N;
+        numbers[i] = (int)((unsigned)i * 7919 % N);
     qsort(numbers, N, sizeof *numbers, compare);
     fprintf(stderr, "sorted from %d\n", numbers[0]);
     free(numbers);
