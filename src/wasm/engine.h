@@ -24,6 +24,7 @@
 #include "base/must.h"
 #include "wasm/module.h"
 #include "wasm/native.h"
+#include "wasm/pool.h"
 #include "wasm/wasm.h"
 
 /* ---- entities ---------------------------------------------------------------------------------------------------- */
@@ -72,7 +73,8 @@ struct wasm_func {
 struct wasm_memory {
     uint8_t *data;
     uint64_t size;
-    uint64_t reserved; /* bytes of address space from data on */
+    struct pool_range range; /* address space, from data on */
+    struct wasm_store *store;
     struct wasm_limits limits;
     uint64_t max_bytes;
     uint64_t refused_bytes; /* largest size asked for in vain */
@@ -129,6 +131,9 @@ enum { ZERO_SLOTS = 8 };
 static inline uint32_t type_slots(uint8_t t) {
     return t == WASM_V128 ? 2 : 1;
 }
+
+/* memory.c: gives the memory's pages back; nothing may use it any more. */
+void memory_release(struct wasm_memory *m);
 
 /* -1 when refused; else the old size in elements. */
 int64_t table_grow(struct wasm_table *t, uint32_t delta, wasm_ref init);
@@ -203,6 +208,8 @@ struct wasm_exec {
     struct wasm_store *store;
     struct frame *frames;
     uint64_t *stack;
+    uint64_t *small_stack; /* heap, both in one (stack.c); NULL: whole_stack */
+    struct pool_range whole_stack;
     struct wasm_memory no_memory;
     void *user;
 };
@@ -230,6 +237,7 @@ bool slow_return(struct wasm_exec *x);
 bool slow_done(struct wasm_exec *x);
 bool slow_cross(struct wasm_exec *x);
 bool slow_trap(struct wasm_exec *x);
+bool slow_stack(struct wasm_exec *x);
 bool slow_translate(struct wasm_exec *x);
 bool slow_call_import(struct wasm_exec *x);
 bool slow_call_exact(struct wasm_exec *x);

@@ -1,7 +1,5 @@
-/* entities.c: stores, and the memories, tables, globals and functions in them. */
+/* entities.c: stores, and the tables, globals and functions in them. */
 #include "wasm/engine.h"
-
-#include <sys/mman.h>
 
 struct wasm_config wasm_config_default(void) {
     return (struct wasm_config){
@@ -15,6 +13,7 @@ struct wasm_config wasm_config_default(void) {
  * ---------------------------------------------------------------------------------------------------------- */
 
 struct wasm_store *wasm_store_new(const struct wasm_config *config) {
+    must(config->pool || config->memory_kind == WASM_MEMORY_RESERVED);
     struct wasm_store *s = mem_zalloc(sizeof *s);
     s->config = *config;
     arena_init(&s->arena);
@@ -25,8 +24,7 @@ void wasm_store_free(struct wasm_store *s) {
     if (!s)
         return;
     for (uint32_t i = 0; i < s->nmemories; i++)
-        if (s->memories[i]->reserved)
-            munmap(s->memories[i]->data, s->memories[i]->reserved);
+        memory_release(s->memories[i]);
     for (uint32_t i = 0; i < s->ntables; i++)
         mem_free(s->tables[i]->elems);
     mem_free(s->memories);
@@ -132,60 +130,6 @@ void value_from_slots(uint8_t type, const uint64_t *slots, union wasm_value *v) 
     v->slot[0] = slots[0];
     if (type == WASM_V128)
         v->slot[1] = slots[1];
-}
-
-/* ---- memories
- * -------------------------------------------------------------------------------------------------------- */
-
-enum status wasm_memory_new(struct wasm_store *s, struct wasm_limits limits, struct wasm_memory **out, struct err *e) {
-    uint64_t size = (uint64_t)limits.min * WASM_PAGE_SIZE;
-    if (size > s->config.max_memory_bytes)
-        return err_set(e, ST_LIMIT, "memory of %llu MiB wanted, the limit is %llu MiB",
-                       (unsigned long long)(size >> 20), (unsigned long long)(s->config.max_memory_bytes >> 20));
-    uint64_t max = limits.has_max ? (uint64_t)limits.max * WASM_PAGE_SIZE : 1ull << 32;
-    if (max > s->config.max_memory_bytes)
-        max = s->config.max_memory_bytes;
-    struct wasm_memory *m = ARENA_NEW(&s->arena, struct wasm_memory);
-    *m = (struct wasm_memory){.size = size, .limits = limits, .max_bytes = max / WASM_PAGE_SIZE * WASM_PAGE_SIZE};
-    m->reserved = m->max_bytes;
-    if (m->reserved) {
-        /* address space only; pages come into being when touched */
-        void *p = mmap(NULL, m->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (p == MAP_FAILED || (size && mprotect(p, size, PROT_READ | PROT_WRITE) != 0)) {
-            if (p != MAP_FAILED)
-                munmap(p, m->reserved);
-            return err_set(e, ST_LIMIT, "no address space for a memory of up to %llu MiB; set a lower limit",
-                           (unsigned long long)(m->reserved >> 20));
-        }
-        m->data = p;
-    }
-    s->memories = mem_realloc(s->memories, (s->nmemories + 1) * sizeof *s->memories);
-    *out = s->memories[s->nmemories++] = m;
-    return ST_OK;
-}
-
-uint8_t *wasm_memory_data(struct wasm_memory *m) {
-    return m->data;
-}
-
-uint64_t wasm_memory_size(const struct wasm_memory *m) {
-    return m->size;
-}
-
-int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages) {
-    uint64_t more = (uint64_t)delta_pages * WASM_PAGE_SIZE, old = m->size;
-    if (more > m->max_bytes - old) {
-        m->refused_bytes = old + more > m->refused_bytes ? old + more : m->refused_bytes;
-        return -1;
-    }
-    if (more && mprotect(m->data + old, more, PROT_READ | PROT_WRITE) != 0)
-        must(!"memory within its reservation"); /* growing is decided by limits, not by luck */
-    m->size = old + more;
-    return (int64_t)(old / WASM_PAGE_SIZE);
-}
-
-uint64_t wasm_memory_refused(const struct wasm_memory *m) {
-    return m->refused_bytes;
 }
 
 /* ---- tables

@@ -2,76 +2,16 @@
  * leave the instance, growth and bulk operations. */
 #include "wasm/exec.h"
 
-#include <sys/mman.h>
-
 enum { SLICE_TICKS = 1 << 18 };      /* between two looks at x->interrupt */
-enum { STACK_PAGE = 64 << 10 };      /* whole pages of any machine */
 enum { BULK_SLICE_BYTES = 1 << 20 }; /* the same within one bulk operation */
 
 /* ---- life ----------------------------------------------------------------------------------------------------------
  */
 
-/* Each frame has its link slot, which no other shares; beside it there are at most two markers, and some at the bottom.
- * So frames never run out before slots do. */
-static size_t most_frames(const struct wasm_store *s) {
-    return 3 * (size_t)s->config.max_stack_slots + 8;
-}
-
-/* The outermost call's arguments are put down, and a host function's results, before anyone has looked at the end. */
-static size_t most_slots(const struct wasm_store *s) {
-    size_t unchecked = WASM_MAX_PARAMS > WASM_MAX_RESULTS ? WASM_MAX_PARAMS : WASM_MAX_RESULTS;
-    return s->config.max_stack_slots + 2 * unchecked + ZERO_SLOTS;
-}
-
-/* Slots and behind them frames lie in one piece of address space, whose pages come into being when touched. */
-static size_t frames_offset(const struct wasm_store *s) {
-    return (most_slots(s) * sizeof(uint64_t) + STACK_PAGE - 1) / STACK_PAGE * STACK_PAGE;
-}
-
-static size_t stacks_size(const struct wasm_store *s) {
-    return (frames_offset(s) + most_frames(s) * sizeof(struct frame) + STACK_PAGE - 1) / STACK_PAGE * STACK_PAGE;
-}
-
-/* Of the whole process: stacks that nobody has now, with what is touched first still there, since first touches are
- * what making an instance would spend its time on. A slot is never read before it is written. The first word is the
- * size. */
-static uint8_t *spares[8];
-
-static uint8_t *stacks_take(size_t size) {
-    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++) {
-        uint8_t *p = __atomic_exchange_n(&spares[i], NULL, __ATOMIC_ACQUIRE);
-        if (p && get_u64(p) == size)
-            return p;
-        if (p)
-            munmap(p, get_u64(p));
-    }
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    must(p != MAP_FAILED);
-    return p;
-}
-
-static void stacks_give(uint8_t *p, size_t frames, size_t size) {
-    if (frames > STACK_PAGE)
-        madvise(p + STACK_PAGE, frames - STACK_PAGE, MADV_DONTNEED);
-    if (size > frames + STACK_PAGE)
-        madvise(p + frames + STACK_PAGE, size - frames - STACK_PAGE, MADV_DONTNEED);
-    put_u64(p, size);
-    for (size_t i = 0; i < sizeof spares / sizeof *spares; i++) {
-        uint8_t *none = NULL;
-        if (__atomic_compare_exchange_n(&spares[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-            return;
-    }
-    munmap(p, size);
-}
-
 struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
     struct wasm_exec *x = mem_zalloc(sizeof *x);
     x->store = s;
-    uint8_t *stacks = stacks_take(stacks_size(s));
-    x->stack = (uint64_t *)(void *)stacks;
-    x->stack_end = x->stack + s->config.max_stack_slots;
-    x->frames = (struct frame *)(void *)(stacks + frames_offset(s));
-    x->frames_end = x->frames + most_frames(s);
+    exec_stack_init(x);
     x->memory = &x->no_memory;
     x->native = native_helpers;
     x->native_bytes = 128 << 10;
@@ -81,7 +21,7 @@ struct wasm_exec *wasm_exec_new(struct wasm_store *s) {
 void wasm_exec_free(struct wasm_exec *x) {
     if (!x)
         return;
-    stacks_give((uint8_t *)x->stack, frames_offset(x->store), stacks_size(x->store));
+    exec_stack_deinit(x);
     mem_free(x->trap_text);
     native_sites_free(x->sites);
     mem_free(x);
@@ -325,6 +265,7 @@ bool slow_point(struct wasm_exec *x) {
     ok = place_at_offset(c, false, here.kind, here.offset, &there);
     must(ok);
     x->pc = c->entry + there.word;
+    place_unsettle(&there, x->fp);
     if (x->exact)
         exec_fuel_for_fused(x, clock, there.ticks);
     if (here.kind == PLACE_LABEL && c->loops)
@@ -431,7 +372,7 @@ bool slow_translate(struct wasm_exec *x) {
 
 /* Pushes a frame for `c` at slots `fp`; its parameters are there. */
 bool exec_push_frame(struct wasm_exec *x, struct code *c, uint64_t *fp, const uint64_t *ret) {
-    if (fp + c->frame_slots > x->stack_end)
+    if (!exec_room(x, &fp, c->frame_slots))
         return false;
     if (!c->start)
         exec_fused_code(c); /* also tells zero_slots */
@@ -502,6 +443,9 @@ static bool operator_calls_host(struct wasm_exec *x, struct wasm_func *f, uint64
 
 /* A call of `f`, arguments at x->fp + a, instruction of `words` words. */
 static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t words) {
+    bool cross = f->instance && f->instance != x->instance;
+    if (cross)
+        exec_whole_stack(x);
     uint64_t *slots = x->fp + a;
     uint32_t ticks = operand_imm(x);
     const uint64_t *ret = x->pc + words;
@@ -513,7 +457,6 @@ static bool call(struct wasm_exec *x, struct wasm_func *f, uint32_t a, uint32_t 
         x->pc = ret;
         return x->fuel >= 0 || slow_fuel(x);
     }
-    bool cross = f->instance != x->instance;
     struct frame *top = x->top;
     if (cross) {
         must(x->top + 1 < x->frames_end);
@@ -567,9 +510,11 @@ bool slow_call_indirect(struct wasm_exec *x) {
 
 /* A tail call: the arguments replace this frame's slots, and the callee returns to this frame's caller. */
 static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
+    bool cross = f->instance && f->instance != x->instance;
+    if (cross || (!f->instance && f->type->result_slots > ZERO_SLOTS)) /* this frame has no room for them */
+        exec_whole_stack(x);
     uint32_t ticks = operand_imm(x);
     uint64_t *fp = x->fp;
-    struct frame *t = x->top;
     if (!f->instance) {
         if (!operator_calls_host(x, f, fp + a))
             return false;
@@ -580,14 +525,12 @@ static bool tail_call(struct wasm_exec *x, struct wasm_func *f, uint32_t a) {
         exec_returned(x);
         return x->fuel >= 0 || slow_fuel(x);
     }
-    bool cross = f->instance != x->instance;
-    struct wasm_instance *caller = x->instance;
-    const uint64_t *ret = t->ret, *at = x->pc;
-    bool marker = cross && ret != interp_cross_code();
-    if (fp + f->code->frame_slots > x->stack_end) {
-        x->pc = at;
+    if (!exec_room(x, &fp, f->code->frame_slots))
         return trap(x, WASM_TRAP_STACK_EXHAUSTED);
-    }
+    struct wasm_instance *caller = x->instance;
+    struct frame *t = x->top;
+    const uint64_t *ret = t->ret;
+    bool marker = cross && ret != interp_cross_code();
     memmove(fp, fp + a, f->type->param_slots * sizeof *fp);
     x->fuel -= ticks;
     x->top = t - 1;
@@ -773,6 +716,9 @@ bool slow_table_bulk(struct wasm_exec *x) {
 void wasm_call(struct wasm_exec *x, struct wasm_func *f, const union wasm_value *args) {
     must(x->state == EXEC_IDLE || x->state == EXEC_DONE);
     wasm_reset(x);
+    x->top = x->frames;
+    if (f->type->param_slots > (size_t)(x->stack_end - x->stack) || f->type->result_slots > ZERO_SLOTS)
+        exec_whole_stack(x);
     uint64_t *slot = x->stack;
     for (uint32_t i = 0; i < f->type->nparams; i++) {
         value_to_slots(f->type->params[i], &args[i], slot);

@@ -1,6 +1,7 @@
 /* exec.h: what an execution consists of beneath instructions, for exec.c and those beside it; internal to src/wasm.
  *
  *   exec.c    from outside, and the rare parts of instructions
+ *   stack.c   slots and frames
  *   native.c  compiled code: into it, out of it, its helpers, installing it
  *   unwind.c  compiled frames as interpreter's frames */
 #ifndef AEON_WASM_EXEC_H
@@ -55,6 +56,15 @@ struct bulk {
 bool exec_memory_bulk(struct wasm_exec *x, uint64_t *v, uint32_t what, uint32_t segment, struct bulk *out);
 bool exec_table_bulk(struct wasm_exec *x, uint64_t *v, uint32_t what, uint32_t table, uint32_t second,
                      struct bulk *out);
+
+/* ---- stack.c ----------------------------------------------------------------------------------------------------- */
+
+void exec_stack_init(struct wasm_exec *x);
+void exec_stack_deinit(struct wasm_exec *x);
+/* From now on slots and frames do not move any more. */
+void exec_whole_stack(struct wasm_exec *x);
+/* Whether there is room for so many slots from *fp on; all may move for that, x->fp, x->top and *fp with it. */
+bool exec_room(struct wasm_exec *x, uint64_t **fp, size_t slots);
 
 /* ---- native.c ---------------------------------------------------------------------------------------------------- */
 

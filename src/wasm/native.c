@@ -39,6 +39,7 @@ static _Noreturn void jump(struct wasm_exec *x, bool go_on) {
 
 /* Runs the function on top, which the engine called, to its end, and pops it. */
 static bool run_compiled(struct wasm_exec *x, native_enter_fn *enter, int64_t fuel) {
+    exec_whole_stack(x);
     struct frame *t = x->top, *bottom = x->native_bottom;
     if (!bottom)
         x->native_bottom = t;

@@ -4,10 +4,9 @@
  * about to execute the operator at its offset, every other one waits for the call at its offset to return.  A local
  * that nobody will read is written as zero: compiled code does not keep it. */
 #include "base/sha256.h"
-#include "wasm/engine.h"
+#include "wasm/exec.h"
 #include "wasm/liveness.h"
 #include "wasm/opcodes.h"
-#include "wasm/translate.h"
 
 static const uint8_t magic[8] = {'A', 'E', 'O', 'N', 'S', 'N', 'A', 'P'};
 enum { SNAPSHOT_VERSION = 1, BLOCK = 4096 };
@@ -411,6 +410,7 @@ static bool load_frames(struct in *in, struct wasm_exec *x, struct wasm_instance
         return true;
     }
     x->top = x->frames;
+    exec_whole_stack(x);
     *x->top = (struct frame){.fp = x->stack};
     x->fp = x->stack;
     const struct wasm_functype *expect = NULL;

@@ -136,13 +136,32 @@ bool wasm_module_custom(const struct wasm_module *m, const char *name, uint32_t 
 
 /* ---- stores and instances -------------------------------------------------------------------------------------- */
 
+/* How memories lie in the address space; guests cannot tell.
+ *
+ *   reserved  room for all that limits allow is set aside at once, so that bytes never move: for a few large guests.
+ *             (16 000 of 4 GiB fit into a process.)
+ *   compact   a slot somewhat larger than the memory, out of regions that many share; growing beyond it moves the
+ *             bytes: for many small guests, 100 000 in a process.  Needs a pool. */
+enum wasm_memory_kind { WASM_MEMORY_RESERVED, WASM_MEMORY_COMPACT };
+
+/* Keeps what takes time to get from the system, address space and pages of memories and stacks, from one store for the
+ * next.  Nothing that was in them is left.  What it keeps is bounded for reservations and stacks; slots of compact
+ * memories it keeps all, with pages in them only a few.  A pool and the stores that use it belong to one thread at a
+ * time, and it is freed after them. */
+struct wasm_pool;
+
+struct wasm_pool *wasm_pool_new(void);
+void wasm_pool_free(struct wasm_pool *p);
+
 struct wasm_config {
     uint64_t max_memory_bytes; /* per memory; growth beyond fails with -1, a larger minimum fails instantiation */
     uint32_t max_table_elems;  /* per table */
     uint32_t max_stack_slots;  /* depth in canonical slots (docs/design/clock.md) before call stack exhausted */
+    enum wasm_memory_kind memory_kind;
+    struct wasm_pool *pool; /* borrowed; NULL: everything is mapped anew */
 };
 
-/* 4 GiB, 10 million elements, 1 Mi slots. */
+/* 4 GiB, 10 million elements, 1 Mi slots, reserved, no pool. */
 struct wasm_config wasm_config_default(void);
 
 struct wasm_store *wasm_store_new(const struct wasm_config *config);
@@ -190,10 +209,12 @@ struct wasm_externtype wasm_extern_type(struct wasm_extern x);
 
 /* The largest size in bytes that growth beyond max_memory_bytes would have come to; 0: it was never tried. */
 uint64_t wasm_memory_refused(const struct wasm_memory *m);
-/* The bytes move only at growth, and host functions see the current ones. Size in bytes. */
+/* The bytes of a compact memory move at its own growth and at no other time: a host function that waits keeps its
+ * pointers as long as nobody runs or grows this instance.  Those of a reserved memory never move.  Size in bytes. */
 uint8_t *wasm_memory_data(struct wasm_memory *m);
 uint64_t wasm_memory_size(const struct wasm_memory *m);
-/* Grows by pages; -1 when a limit forbids it, else the old size in pages. */
+/* Grows by pages; -1 when a limit forbids it, else the old size in pages. Limits alone decide, so that a replay grows
+ * where the run did: where the process has no address space left for what they allow, it aborts. */
 int64_t wasm_memory_grow(struct wasm_memory *m, uint32_t delta_pages);
 uint32_t wasm_table_size(const struct wasm_table *t);
 bool wasm_table_get(const struct wasm_table *t, uint32_t i, wasm_ref *out);
