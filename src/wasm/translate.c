@@ -1475,6 +1475,14 @@ void place_deinit(struct place *p) {
     *p = (struct place){0};
 }
 
+void place_unsettle(const struct place *p, uint64_t *fp) {
+    for (uint32_t i = 0; i < p->nvalues; i++) {
+        const struct place_value *v = &p->values[i];
+        if (v->lazy == 1)
+            memcpy(fp + v->from, fp + v->slot, type_slots(v->type) * sizeof *fp);
+    }
+}
+
 void place_settle(const struct place *p, uint64_t *fp) {
     /* a lazy entry's own slot is nobody else's source: any order will do */
     for (uint32_t i = 0; i < p->nvalues; i++) {

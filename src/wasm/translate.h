@@ -54,5 +54,8 @@ const struct wasm_functype *call_at(const struct wasm_module *m, uint32_t offset
 
 /* Writes lazy operands to their slots. */
 void place_settle(const struct place *p, uint64_t *fp);
+/* The other way: operands in their slots, to the locals that code there reads them from; a local that is not live may
+ * hold anything before that. */
+void place_unsettle(const struct place *p, uint64_t *fp);
 
 #endif
