@@ -234,6 +234,7 @@ class Engines:
     def empty_home(self):
         self.warmed.clear()
         shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
 
     def forget_runs(self):
         """Records go, so that the disk does not fill; modules and compiled code stay."""
