@@ -75,7 +75,8 @@ struct body {
     uint32_t dead_depth;
     bool leaf; /* no calls and no loops */
 
-    LLVMBasicBlockRef trap; /* where all traps meet; NULL: none yet */
+    LLVMBasicBlockRef trap; /* where traps meet; NULL: none yet */
+    uint32_t ntraps;
     LLVMValueRef trap_link, trap_fuel, trap_kind;
 };
 

@@ -67,7 +67,24 @@ LLVMValueRef gen_intrinsic(struct gen *g, const char *name, LLVMTypeRef *overloa
     return LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, nargs, "");
 }
 
-/* All traps of a function end in one block, told by variables where and why. */
+/* Some dozens of traps end in one block, told by variables where and why; more would make LLVM slow. */
+enum { TRAPS_A_BLOCK = 48 };
+
+static void finish_traps(struct gen *g) {
+    struct body *f = g->frame;
+    if (!f->trap)
+        return;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+    LLVMPositionBuilderAtEnd(g->b, f->trap);
+    LLVMValueRef args[] = {f->x, f->fp, LLVMBuildLoad2(g->b, g->u->i64, f->trap_fuel, ""),
+                           LLVMBuildLoad2(g->b, g->u->i64, f->trap_link, ""),
+                           LLVMBuildLoad2(g->b, g->u->i32, f->trap_kind, "")};
+    call_helper(g, NATIVE_trap, args);
+    LLVMBuildUnreachable(g->b);
+    LLVMPositionBuilderAtEnd(g->b, here);
+    f->trap = NULL;
+}
+
 void gen_trap_if(struct gen *g, LLVMValueRef cond, enum wasm_trap_kind kind) {
     struct body *f = g->frame;
     if (!f->trap) {
@@ -75,6 +92,7 @@ void gen_trap_if(struct gen *g, LLVMValueRef cond, enum wasm_trap_kind kind) {
         f->trap_link = LLVMBuildAlloca(g->variables, g->u->i64, "");
         f->trap_fuel = LLVMBuildAlloca(g->variables, g->u->i64, "");
         f->trap_kind = LLVMBuildAlloca(g->variables, g->u->i32, "");
+        f->ntraps = 0;
     }
     LLVMBasicBlockRef site = new_block(g, "");
     LLVMBasicBlockRef on = branch_rarely(g, cond, site);
@@ -84,18 +102,8 @@ void gen_trap_if(struct gen *g, LLVMValueRef cond, enum wasm_trap_kind kind) {
     LLVMBuildStore(g->b, LLVMBuildSub(g->b, get_fuel(g), const_i64(g->u, f->ticks), ""), f->trap_fuel);
     LLVMBuildBr(g->b, f->trap);
     LLVMPositionBuilderAtEnd(g->b, on);
-}
-
-static void finish_traps(struct gen *g) {
-    struct body *f = g->frame;
-    if (!f->trap)
-        return;
-    LLVMPositionBuilderAtEnd(g->b, f->trap);
-    LLVMValueRef args[] = {f->x, f->fp, LLVMBuildLoad2(g->b, g->u->i64, f->trap_fuel, ""),
-                           LLVMBuildLoad2(g->b, g->u->i64, f->trap_link, ""),
-                           LLVMBuildLoad2(g->b, g->u->i32, f->trap_kind, "")};
-    call_helper(g, NATIVE_trap, args);
-    LLVMBuildUnreachable(g->b);
+    if (++f->ntraps == TRAPS_A_BLOCK)
+        finish_traps(g);
 }
 
 /* ---- functions ------------------------------------------------------------------------------------------------------
@@ -527,10 +535,17 @@ static enum status define(struct unit *u, struct err *e) {
     return ST_OK;
 }
 
+/* Guests were optimized when they were made, so that warm code needs only what tidies up after us. Loops that look at
+ * the fuel are not vectorized; not trying saves time. */
+static const char warm_passes[] = "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>)";
+static const char hot_passes[] = "default<O2>";
+
 static enum status optimize(struct llvm_compiler *c, struct unit *u, struct err *e) {
     bool hot = u->request->options.effort >= 2;
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failed = LLVMRunPasses(u->module, hot ? "default<O2>" : "default<O1>", c->machine[hot], options);
+    LLVMPassBuilderOptionsSetLoopVectorization(options, !u->request->options.count);
+    LLVMPassBuilderOptionsSetSLPVectorization(options, !u->request->options.count);
+    LLVMErrorRef failed = LLVMRunPasses(u->module, hot ? hot_passes : warm_passes, c->machine[hot], options);
     LLVMDisposePassBuilderOptions(options);
     if (!failed)
         return ST_OK;
