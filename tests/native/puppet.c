@@ -489,6 +489,13 @@ static struct ret walk(struct state *s, uint32_t cur, const uint8_t *p) {
             call(s, &b->puppet->m->types[i], 0, f, index, false);
             break;
         case 0x12: i = leb(&p); return tail_call(s, func_type(b, i), i);
+        case 0x13:
+            i = leb(&p), table = leb(&p);
+            f = indirect(s, i, table, (uint32_t)s->stack[s->h - 1]);
+            if (f->instance != s->x->instance || !f->code->native)
+                leave(s, s->h);
+            s->h--;
+            return tail_call(s, &b->puppet->m->types[i], f->index);
         default: simple(s, op, &p); break;
         }
     }

@@ -27,6 +27,7 @@ struct plan {
     int park, trap, exit; /* the host call, from 1, that does so */
     bool snapshots;
     uint32_t stack_slots;
+    bool across; /* instances of the module that calls between them */
 };
 
 /* And what of it is observed. */
@@ -43,13 +44,14 @@ struct machine {
     struct wasm_module *module;
     struct wasm_store *store;
     struct wasm_instance *instance;
+    struct wasm_instance *others[3]; /* across */
     struct wasm_exec *exec;
     struct puppet *puppet;
     bool installed;
     int calls;
 };
 
-static struct wasm_module *module;
+static struct wasm_module *module, *across;
 
 static void say(struct buf *log, const char *name, uint64_t v) {
     char line[64];
@@ -65,6 +67,8 @@ static void backtrace(struct machine *m) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < n && i < 50000; i++) {
         uint64_t at = frames[i].instance ? (uint64_t)frames[i].func << 32 | frames[i].offset : 1;
+        for (uint64_t k = 0; k < 3; k++)
+            at += frames[i].instance && frames[i].instance == m->others[k] ? k << 56 : 0;
         sum = sum * 0x9e3779b97f4a7c15u + at;
         if (i < 6)
             say(log, " at", at);
@@ -100,17 +104,41 @@ static void at_slice(void *ctx, uint64_t ticks) {
         install(m);
 }
 
-static void start(struct machine *m) {
+static void instance_new(struct machine *m, const struct wasm_extern *im, uint32_t n, struct wasm_instance **out) {
     struct err e = ERR_INIT;
+    if (wasm_instance_new(m->store, m->module, im, n, out, &e))
+        fail_msg("%s", e.text);
+}
+
+/* Three instances; of the table's functions some are theirs, one is the host's. */
+static void link_across(struct machine *m, struct wasm_func *host) {
+    struct wasm_extern im[3] = {{.kind = WASM_KIND_FUNC, .func = host}, {.kind = WASM_KIND_FUNC, .func = host}}, x;
+    im[2].kind = WASM_KIND_TABLE;
+    if (wasm_table_new(m->store, WASM_FUNCREF, (struct wasm_limits){.min = 8}, 0, &im[2].table, NULL))
+        fail();
+    for (uint32_t i = 0; i < 3; i++) {
+        instance_new(m, im, 3, &m->others[i]);
+        wasm_instance_export(m->others[i], "step", &x);
+        wasm_table_set(im[2].table, i, (uintptr_t)x.func);
+        wasm_instance_export(m->others[i], i == 1 ? "tail" : "over", &im[1]);
+    }
+    wasm_table_set(im[2].table, 3, (uintptr_t)host);
+    wasm_instance_export(m->others[1], "tail", &x);
+    wasm_table_set(im[2].table, 4, (uintptr_t)x.func);
+    m->instance = m->others[2];
+}
+
+static void start(struct machine *m) {
     struct wasm_config c = wasm_config_default();
     if (m->plan->stack_slots)
         c.max_stack_slots = m->plan->stack_slots;
     m->store = wasm_store_new(&c);
-    struct wasm_extern im = {
-        .kind = WASM_KIND_FUNC,
-        .func = wasm_func_new(m->store, wasm_module_import(m->module, 0).type.func, mark, m, "host.mark")};
-    if (wasm_instance_new(m->store, m->module, &im, 1, &m->instance, &e))
-        fail_msg("%s", e.text);
+    m->module = m->plan->across ? across : module;
+    struct wasm_func *host = wasm_func_new(m->store, wasm_module_import(m->module, 0).type.func, mark, m, "host.mark");
+    if (m->plan->across)
+        link_across(m, host);
+    else
+        instance_new(m, &(struct wasm_extern){.kind = WASM_KIND_FUNC, .func = host}, 1, &m->instance);
     m->puppet = puppet_new(m->store, m->module);
     m->exec = wasm_exec_new(m->store);
     wasm_set_slice(m->exec, at_slice, m);
@@ -118,6 +146,12 @@ static void start(struct machine *m) {
         wasm_set_native_stack(m->exec, m->plan->native_bytes);
     if (!m->plan->late)
         install(m);
+}
+
+static void stop(struct machine *m) {
+    puppet_free(m->puppet);
+    wasm_exec_free(m->exec);
+    wasm_store_free(m->store);
 }
 
 static void snapshot(struct machine *m) {
@@ -133,7 +167,7 @@ static void snapshot(struct machine *m) {
 }
 
 static void observe(const struct plan *plan, struct seen *seen) {
-    struct machine m = {.plan = plan, .seen = seen, .module = module};
+    struct machine m = {.plan = plan, .seen = seen};
     struct wasm_extern f;
     *seen = (struct seen){0};
     buf_init(&seen->log, 64 << 20);
@@ -161,9 +195,7 @@ static void observe(const struct plan *plan, struct seen *seen) {
     say(&seen->log, "memory", m.instance->memories[0]->size);
     seen->clock = wasm_clock(m.exec);
     seen->counted = puppet_entered(m.puppet, &seen->entered, &seen->loops_entered);
-    puppet_free(m.puppet);
-    wasm_exec_free(m.exec);
-    wasm_store_free(m.store);
+    stop(&m);
 }
 
 /* Runs a plan interpreted and as it says; returns what was seen of the latter. */
@@ -194,9 +226,9 @@ static struct seen compare(struct plan p) {
     return seen;
 }
 
-static uint64_t total(const char *function, uint32_t a) {
+static uint64_t total(const char *function, uint32_t a, bool in_across) {
     struct seen s;
-    observe(&(struct plan){.function = function, .a = a}, &s);
+    observe(&(struct plan){.function = function, .a = a, .across = in_across}, &s);
     buf_deinit(&s.log);
     return s.clock;
 }
@@ -225,7 +257,7 @@ static void whatever_is_compiled(void **state) {
 
 static void stops_are_exact(void **state) {
     (void)state;
-    uint64_t ticks = total("all", 7);
+    uint64_t ticks = total("all", 7, false);
     for (int i = 0; i < 600; i++)
         compare((struct plan){.function = "all",
                               .a = 7,
@@ -237,7 +269,7 @@ static void stops_are_exact(void **state) {
 
 static void every_tick(void **state) {
     (void)state;
-    uint64_t ticks = total("all", 7);
+    uint64_t ticks = total("all", 7, false);
     /* one run far into it, then tick by tick: as deep as anything gets */
     for (uint64_t from = 2000; from < ticks; from += ticks / 9)
         for (uint64_t i = 0; i < 60; i++)
@@ -297,7 +329,7 @@ static void recursion(void **state) {
 
 static void recursion_stops(void **state) {
     (void)state;
-    uint64_t ticks = total("recurse", 4000);
+    uint64_t ticks = total("recurse", 4000, false);
     for (int i = 0; i < 60; i++)
         compare((struct plan){.function = "recurse",
                               .a = 4000,
@@ -331,6 +363,60 @@ static void loops_are_entered(void **state) {
     assert_true(!s.counted || s.loops_entered > 1);
 }
 
+static void between_instances(void **state) {
+    (void)state;
+    static const size_t bytes[] = {0, 0, 1, 5000};
+    uint64_t ticks = total("all", 700, true);
+    for (int i = 0; i < 400; i++) {
+        struct plan p = {
+            .function = "all", .a = 700, .compiled = some(i), .across = true, .native_bytes = bytes[i / 2 % 4]};
+        if (i % 2) {
+            p.stop = 1 + prng_below(&random_state, ticks);
+            p.step = 1 + prng_below(&random_state, ticks);
+        }
+        *(i % 5 == 2 ? &p.park : i % 5 == 3 ? &p.trap : i % 5 == 4 ? &p.exit : &(int){0}) = 1 + i / 5;
+        compare(p);
+    }
+    for (int i = 0; i < 20; i++)
+        compare(
+            (struct plan){.function = "step", .a = 30000, .compiled = some(i), .across = true, .stack_slots = 30000});
+}
+
+/* A snapshot of one machine goes on in another, whatever is compiled in either. */
+static void snapshots_go_on(void **state) {
+    (void)state;
+    struct seen plain, seen = {0};
+    observe(&(struct plan){.function = "all", .a = 12}, &plain);
+    for (int i = 0; i < 100; i++) {
+        struct plan p = {.function = "all", .a = 12, .compiled = some(i)}, q = p;
+        struct machine a = {.plan = &p, .seen = &seen}, b = {.plan = &q, .seen = &seen};
+        struct wasm_extern f;
+        struct buf snap;
+        q.compiled = some(i / 2);
+        q.loops = true;
+        buf_init(&seen.log, 1 << 20);
+        buf_init(&snap, ROOM);
+        start(&a);
+        wasm_instance_export(a.instance, "all", &f);
+        wasm_call(a.exec, f.func, &(union wasm_value){.i64 = 12});
+        uint64_t until = 1 + prng_below(&random_state, plain.clock);
+        assert_int_equal(wasm_run(a.exec, until), WASM_STOPPED);
+        assert_int_equal(wasm_snapshot_save(a.exec, a.instance, &snap, NULL), ST_OK);
+        stop(&a);
+        start(&b);
+        assert_int_equal(wasm_snapshot_load(b.exec, b.instance, SPAN(snap.data, snap.size), NULL), ST_OK);
+        assert_int_equal(wasm_run(b.exec, UINT64_MAX), WASM_DONE);
+        assert_true(wasm_clock(b.exec) == plain.clock);
+        assert_true(seen.log.size < plain.log.size);
+        buf_deinit(&snap);
+        stop(&b);
+        /* what was heard in both is what is heard in one */
+        assert_memory_equal(seen.log.data, plain.log.data, seen.log.size);
+        buf_deinit(&seen.log);
+    }
+    buf_deinit(&plain.log);
+}
+
 /* ---- interruption, and what is hot ---------------------------------------------------------------------------------
  */
 
@@ -352,7 +438,7 @@ static void interruption(void **state) {
         struct seen seen, plain;
         struct plan p = {.function = "all", .a = 25, .compiled = some(i)};
         observe(&(struct plan){.function = "all", .a = 25}, &plain);
-        struct machine m = {.plan = &p, .seen = &seen, .module = module};
+        struct machine m = {.plan = &p, .seen = &seen};
         struct wasm_extern f;
         seen = (struct seen){0};
         buf_init(&seen.log, 64 << 20);
@@ -375,9 +461,7 @@ static void interruption(void **state) {
         assert_true(wasm_clock(m.exec) == plain.clock);
         assert_true(seen.log.size < plain.log.size);
         assert_memory_equal(seen.log.data, plain.log.data, seen.log.size);
-        puppet_free(m.puppet);
-        wasm_exec_free(m.exec);
-        wasm_store_free(m.store);
+        stop(&m);
         buf_deinit(&seen.log);
         buf_deinit(&plain.log);
     }
@@ -394,7 +478,7 @@ static void what_is_hot(void **state) {
     (void)state;
     struct seen seen = {0};
     struct plan p = {.function = "spin"};
-    struct machine m = {.plan = &p, .seen = &seen, .module = module};
+    struct machine m = {.plan = &p, .seen = &seen};
     struct wasm_extern f;
     buf_init(&seen.log, 1 << 20);
     start(&m);
@@ -415,34 +499,41 @@ static void what_is_hot(void **state) {
     wasm_call(m.exec, f.func, &(union wasm_value){.i64 = 1000000});
     assert_int_equal(wasm_run(m.exec, UINT64_MAX), WASM_DONE);
     assert_int_equal(hottest.samples, 0);
-    puppet_free(m.puppet);
-    wasm_exec_free(m.exec);
-    wasm_store_free(m.store);
+    stop(&m);
     buf_deinit(&seen.log);
 }
 
-static int open_module(void **state) {
-    (void)state;
+static bool read_module(const char *path, struct wasm_module **out) {
     static uint8_t bytes[1 << 16];
+    static size_t used;
     struct err e = ERR_INIT;
-    FILE *f = fopen(TEST_MODULES "/mix.wasm", "rb");
+    FILE *f = fopen(path, "rb");
     if (!f)
-        return 1;
-    size_t n = fread(bytes, 1, sizeof bytes, f);
+        return false;
+    uint8_t *at = bytes + used;
+    size_t n = fread(at, 1, sizeof bytes - used, f);
+    used += n;
     fclose(f);
-    if (wasm_module_new(SPAN(bytes, n), &module, &e)) {
-        print_error("%s\n", e.text);
+    if (wasm_module_new(SPAN(at, n), out, &e) == ST_OK)
+        return true;
+    print_error("%s\n", e.text);
+    return false;
+}
+
+static int open_modules(void **state) {
+    (void)state;
+    if (!read_module(TEST_MODULES "/mix.wasm", &module) || !read_module(TEST_MODULES "/across.wasm", &across))
         return 1;
-    }
     random_state = (struct prng){4};
     for (int i = 0; i < SUBSETS; i++)
         subsets[i] = i == 0 ? EVERYTHING : prng_next(&random_state) & (i & 1 ? EVERYTHING : prng_next(&random_state));
     return 0;
 }
 
-static int close_module(void **state) {
+static int close_modules(void **state) {
     (void)state;
     wasm_module_free(module);
+    wasm_module_free(across);
     return 0;
 }
 
@@ -458,8 +549,10 @@ int main(void) {
         cmocka_unit_test(recursion_stops),
         cmocka_unit_test(slices),
         cmocka_unit_test(loops_are_entered),
+        cmocka_unit_test(between_instances),
+        cmocka_unit_test(snapshots_go_on),
         cmocka_unit_test(interruption),
         cmocka_unit_test(what_is_hot),
     };
-    return cmocka_run_group_tests(tests, open_module, close_module);
+    return cmocka_run_group_tests(tests, open_modules, close_modules);
 }
