@@ -450,9 +450,6 @@ enum status wasm_install(struct wasm_store *s, const struct wasm_module *m, stru
         sha256_of(m->bytes, &code->hash);
         code->hashed = true;
     }
-    if (o.semantics != WASM_SEMANTICS_VERSION || o.abi != NATIVE_ABI_VERSION)
-        return err_set(e, ST_VERSION, "compiled code: semantics %u and interface %u; this engine has %u and %u",
-                       o.semantics, o.abi, WASM_SEMANTICS_VERSION, NATIVE_ABI_VERSION);
     if (memcmp(&o.module, &code->hash, sizeof o.module) != 0)
         return err_set(e, ST_MISMATCH, "compiled code: made from another module");
     if (o.features & ~wasm_native_features())

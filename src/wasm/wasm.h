@@ -342,7 +342,8 @@ void wasm_set_hot(struct wasm_exec *x, void (*fn)(void *ctx, const struct wasm_h
 bool wasm_func_is_compiled(const struct wasm_store *s, const struct wasm_module *m, uint32_t func);
 
 /* Compiled frames use the C stack that wasm_run is called on, down to `bytes` below where it is called (default
- * 128 KiB); deeper recursion goes on in the interpreter. */
+ * 128 KiB); deeper recursion goes on in the interpreter.  Below that there must be room for 32 KiB of the engine's and
+ * for what host functions take. */
 void wasm_set_native_stack(struct wasm_exec *x, size_t bytes);
 
 /* ---- snapshots ------------------------------------------------------------------------------------------------- */

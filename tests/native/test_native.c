@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "base/prng.h"
 #include "puppet.h"
+#include "wasm/object.h"
 
 #include <stdio.h>
 
@@ -503,6 +504,43 @@ static void what_is_hot(void **state) {
     buf_deinit(&seen.log);
 }
 
+/* ---- installing
+ * ------------------------------------------------------------------------------------------------------ */
+
+static enum status install_one(struct machine *m, const struct wasm_module *of, uint64_t features,
+                               struct object_entry entry) {
+    static const uint8_t text[64];
+    struct sha256 hash;
+    struct buf object;
+    sha256_of(of->bytes, &hash);
+    buf_init(&object, 1 << 16);
+    assert_int_equal(object_write(&hash, features, &entry, 1, SPAN(text, sizeof text), &object, NULL), ST_OK);
+    enum status st = wasm_install(m->store, module, SPAN(object.data, object.size), NULL);
+    buf_deinit(&object);
+    return st;
+}
+
+static void what_does_not_fit_is_refused(void **state) {
+    (void)state;
+    struct seen seen = {0};
+    struct plan p = {.function = "spin"};
+    struct machine m = {.plan = &p, .seen = &seen};
+    start(&m);
+    uint64_t here = wasm_native_features();
+    uint32_t func = module->nimported_funcs;
+    assert_true(here != 0);
+    assert_int_equal(install_one(&m, across, here, (struct object_entry){.func = func}), ST_MISMATCH);
+    assert_int_equal(install_one(&m, module, ~here & -~here, (struct object_entry){.func = func}), ST_UNSUPPORTED);
+    assert_int_equal(install_one(&m, module, here, (struct object_entry){.func = 0}), ST_CORRUPT);
+    assert_int_equal(install_one(&m, module, here, (struct object_entry){.func = module->nfuncs}), ST_CORRUPT);
+    assert_int_equal(install_one(&m, module, here, (struct object_entry){.func = func, .loop = 9}), ST_CORRUPT);
+    assert_false(wasm_func_is_compiled(m.store, module, func));
+    assert_int_equal(install_one(&m, module, here, (struct object_entry){.func = func}), ST_OK);
+    assert_true(wasm_func_is_compiled(m.store, module, func));
+    assert_false(wasm_func_is_compiled(m.store, module, func + 1));
+    stop(&m);
+}
+
 static bool read_module(const char *path, struct wasm_module **out) {
     static uint8_t bytes[1 << 16];
     static size_t used;
@@ -553,6 +591,7 @@ int main(void) {
         cmocka_unit_test(snapshots_go_on),
         cmocka_unit_test(interruption),
         cmocka_unit_test(what_is_hot),
+        cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, open_modules, close_modules);
 }
