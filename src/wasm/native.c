@@ -410,7 +410,7 @@ uint64_t wasm_native_features(void) {
 /* Link and declared locals, which the translator would find out. */
 static uint32_t zero_slots(const struct module_func *f) {
     const uint8_t *p = f->locals_code, *end = f->code;
-    uint64_t groups, count;
+    uint64_t groups = 0, count = 0;
     uint32_t n = 1;
     p = get_varint(p, end, &groups);
     for (; groups && p; groups--) {
