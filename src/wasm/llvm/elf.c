@@ -440,7 +440,7 @@ static enum status find_named(struct linker *l, struct named *out, uint32_t *cou
 static enum status write_object(struct linker *l, const struct wasm_module *module, struct buf *object) {
     struct named *named = mem_alloc((size_t)l->nsymbols * sizeof *named);
     struct object_entry *entries = mem_alloc((size_t)l->nsymbols * sizeof *entries);
-    uint32_t n, nentries = 0;
+    uint32_t n = 0, nentries = 0;
     enum status st = find_named(l, named, &n);
     if (st)
         goto done;
