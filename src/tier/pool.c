@@ -26,7 +26,7 @@ enum {
 };
 
 #define START_NS 60000000000ull
-#define CLOCK_NS 4000000ull /* of the wall clock for a millisecond of CPU time: workers stand back */
+#define CLOCK_NS 20000000ull /* of the wall clock for a millisecond of CPU time: workers stand back */
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
 
