@@ -217,6 +217,7 @@ static enum status begin_record(struct running *g, struct err *e) {
     if (s)
         return s;
     m->stored = m->hashed = true;
+    wasm_module_set_hash(m->module, &m->hash);
     struct arena texts;
     struct config_texts grants = {0};
     arena_init(&texts);
@@ -308,6 +309,7 @@ static enum status attach_tier(struct running *g, struct err *e) {
     if (!m->hashed)
         sha256_of(m->bytes, &m->hash);
     m->hashed = true;
+    wasm_module_set_hash(m->module, &m->hash);
     sha256_hex(&m->hash, hex);
     buf_init(&file, 1 << 13);
     if (m->stored)

@@ -56,8 +56,6 @@ struct module_code {
     const struct wasm_functype **types; /* [ntypes] the store's own, equal types being one pointer */
     struct code *codes;                 /* [nfuncs], imports unused */
     uint32_t max_ops;                   /* of any function: bound of ticks between two looks at the fuel */
-    struct sha256 hash;                 /* of the module, once an object has come */
-    bool hashed;
 };
 
 struct wasm_func {

@@ -128,7 +128,8 @@ static void add_operator(struct liveness *l, struct nest *nest, struct reader *r
 }
 
 /* False when the body is beyond the bounds. */
-static bool collect(struct liveness *l, const struct wasm_module *m, const struct module_func *f) {
+static bool collect(struct liveness *l, const struct wasm_module *m, const struct module_func *f, const uint32_t *also,
+                    uint32_t nalso) {
     struct reader r = {m->bytes.data, f->code, f->end, ST_OK, NULL};
     struct nest nest = {0};
     enter(l, &nest, NO_EVENT);
@@ -137,6 +138,10 @@ static bool collect(struct liveness *l, const struct wasm_module *m, const struc
         uint32_t at = (uint32_t)(r.p - r.file);
         enum wasm_op op = read_operator(&r);
         must(op != OP_COUNT && r.status == ST_OK);
+        if (nalso && *also == at) {
+            add_record(l, RECORD, at);
+            also++, nalso--;
+        }
         add_operator(l, &nest, &r, op, at);
     }
     mem_free(nest.open);
@@ -269,13 +274,13 @@ static bool solve(struct liveness *l) {
     return !more;
 }
 
-struct liveness *liveness_new(const struct wasm_module *m, uint32_t func) {
+struct liveness *liveness_new(const struct wasm_module *m, uint32_t func, const uint32_t *also, uint32_t nalso) {
     const struct module_func *f = &m->funcs[func];
     must(f->code != NULL);
     struct liveness *l = mem_zalloc(sizeof *l);
     l->nlocals = m->types[f->type].nparams + f->nlocals;
     l->nwords = LIVENESS_WORDS(l->nlocals);
-    if (!collect(l, m, f)) {
+    if (!collect(l, m, f, also, nalso)) {
         set_all_live(l);
         return l;
     }

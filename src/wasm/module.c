@@ -124,3 +124,16 @@ uint32_t module_func_at(const struct wasm_module *m, uint32_t offset) {
     }
     return low;
 }
+
+const struct sha256 *wasm_module_hash(const struct wasm_module *m) {
+    struct wasm_module *own = (struct wasm_module *)m;
+    if (!m->hashed)
+        sha256_of(m->bytes, &own->hash);
+    own->hashed = true;
+    return &m->hash;
+}
+
+void wasm_module_set_hash(struct wasm_module *m, const struct sha256 *hash) {
+    m->hash = *hash;
+    m->hashed = true;
+}

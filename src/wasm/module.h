@@ -90,6 +90,8 @@ struct module_custom {
 struct wasm_module {
     struct arena arena;
     struct span bytes;
+    struct sha256 hash;
+    bool hashed;
     uint32_t code_offset; /* of the code section's payload, for DWARF */
 
     struct wasm_functype *types;

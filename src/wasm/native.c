@@ -446,11 +446,7 @@ enum status wasm_install(struct wasm_store *s, const struct wasm_module *m, stru
     if (st != ST_OK)
         return st;
     struct module_code *code = store_module_code(s, m);
-    if (!code->hashed) {
-        sha256_of(m->bytes, &code->hash);
-        code->hashed = true;
-    }
-    if (memcmp(&o.module, &code->hash, sizeof o.module) != 0)
+    if (memcmp(&o.module, wasm_module_hash(m), sizeof o.module) != 0)
         return err_set(e, ST_MISMATCH, "compiled code: made from another module");
     if (o.features & ~wasm_native_features())
         return err_set(e, ST_UNSUPPORTED, "compiled code: for a processor with features that are not here (%#llx)",

@@ -143,7 +143,7 @@ static struct liveness *liveness_of(struct saving *s, uint32_t func) {
     if (!s->live)
         s->live = mem_zalloc(m->nfuncs * sizeof *s->live);
     if (!s->live[func]) {
-        s->live[func] = liveness_new(m, func);
+        s->live[func] = liveness_new(m, func, NULL, 0);
         s->live_size += liveness_size(s->live[func]);
     }
     return s->live[func];
@@ -213,8 +213,7 @@ enum status wasm_snapshot_save(struct wasm_exec *x, struct wasm_instance *i, str
         return err_set(e, ST_BUSY, "snapshot: execution has ended or is inside a host function");
     struct saving s = {.out = out, .instance = i};
     size_t start = out->size;
-    struct sha256 hash;
-    sha256_of(m->bytes, &hash);
+    struct sha256 hash = *wasm_module_hash(m);
     buf_append(out, magic, sizeof magic);
     buf_u32(out, SNAPSHOT_VERSION);
     buf_u32(out, WASM_SEMANTICS_VERSION);
@@ -438,7 +437,7 @@ enum status wasm_snapshot_load(struct wasm_exec *x, struct wasm_instance *i, str
     sha256_of(SPAN(bytes.data, body), &hash);
     if (memcmp(hash.bytes, bytes.data + body, SHA256_SIZE) != 0)
         return err_set(e, ST_CORRUPT, "snapshot: checksum differs");
-    sha256_of(m->bytes, &hash);
+    hash = *wasm_module_hash(m);
     if (memcmp(hash.bytes, bytes.data + 16, SHA256_SIZE) != 0)
         return err_set(e, ST_MISMATCH, "snapshot: made from another module");
     if (m->nimported_memories || m->nimported_tables || m->nimported_globals)

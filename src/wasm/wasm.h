@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/sha256.h"
 
 struct wasm_module;
 struct wasm_store;
@@ -122,6 +123,9 @@ struct wasm_import wasm_module_import(const struct wasm_module *m, uint32_t i);
 uint32_t wasm_module_nexports(const struct wasm_module *m);
 struct wasm_export wasm_module_export(const struct wasm_module *m, uint32_t i);
 struct span wasm_module_bytes(const struct wasm_module *m);
+/* SHA-256 of the bytes, computed when first asked for (not by two threads at once), or told by who knows it. */
+const struct sha256 *wasm_module_hash(const struct wasm_module *m);
+void wasm_module_set_hash(struct wasm_module *m, const struct sha256 *hash);
 
 /* Functions in the index space, imports included. */
 uint32_t wasm_module_nfuncs(const struct wasm_module *m);

@@ -578,7 +578,7 @@ struct puppet *puppet_new(struct wasm_store *s, const struct wasm_module *m) {
         b->nlocals = b->type->nparams + m->funcs[i].nlocals;
         b->operands = b->nlocals + 1;
         must(b->type->nparams <= 3 && b->nlocals <= LOCALS);
-        b->live = liveness_new(m, i);
+        b->live = liveness_new(m, i, NULL, 0);
         scan(b);
         thunks[nthunks + i] = b;
     }

@@ -86,7 +86,7 @@ static void check_set(const struct wasm_module *m, struct liveness *l, uint32_t 
     static const uint8_t code[] = {__VA_ARGS__};                    \
     struct buf file;                                                \
     struct wasm_module *m = module_of(&file, code, sizeof code, 4); \
-    struct liveness *l = liveness_new(m, FUNC)
+    struct liveness *l = liveness_new(m, FUNC, NULL, 0)
 #define AT(at, want)     check_set(m, l, at, false, want)
 #define RECORD(at, want) check_set(m, l, at, true, want)
 #define DONE()        \
@@ -381,7 +381,7 @@ static void random_bodies(void **state) {
         while (g.left > 200)
             statements(&g);
         struct wasm_module *m = module_of(&file, code.data, code.size, g.nlocals);
-        struct liveness *l = liveness_new(m, FUNC);
+        struct liveness *l = liveness_new(m, FUNC, NULL, 0);
         read_ops(m);
         solve_plainly();
         for (uint32_t i = 0; i < nops; i++) {
@@ -429,7 +429,7 @@ static void nested_loops(uint32_t n, bool exact) {
         buf_append(&code, (uint8_t[]){END, END}, 2);
     }
     struct wasm_module *m = module_of(&file, code.data, code.size, n + 2);
-    struct liveness *l = liveness_new(m, FUNC);
+    struct liveness *l = liveness_new(m, FUNC, NULL, 0);
     uint64_t all = ((uint64_t)1 << (n + 2)) - 1, most = ((uint64_t)1 << (n + 1)) - 1; /* nobody reads the last */
     assert_true(*liveness_at(l, m->funcs[FUNC].offset + call) == (exact ? most : all));
     liveness_free(l);
@@ -453,7 +453,7 @@ static void much(uint32_t calls, uint32_t nlocals, bool exact) {
     for (uint32_t i = 0; i < calls; i++)
         op1(&g, CALL, 0);
     struct wasm_module *m = module_of(&file, code.data, code.size, nlocals);
-    struct liveness *l = liveness_new(m, FUNC);
+    struct liveness *l = liveness_new(m, FUNC, NULL, 0);
     uint32_t offset = m->funcs[FUNC].offset + calls - calls % 2;
     for (uint32_t i = 0; i < nlocals; i += 63)
         assert_int_equal(liveness_after(l, offset, i), !exact);

@@ -500,6 +500,8 @@ static void op_table_driven(struct gen *g, const struct insn *i) {
     uint32_t n = (uint32_t)(strchr(sig, '_') - sig);
     struct operands in = {.lane = (uint32_t)i->k, .shuffle = i->bytes, .memory_offset = i->b};
     bool raw = false, takes_raw = gen_takes_raw(i->op);
+    if (n)
+        gen_wide_check(g, n);
     for (uint32_t k = n; k-- > 0;)
         in.v[k] = takes_raw ? gen_pop_raw(g, &(bool){false}) : gen_pop(g);
     LLVMValueRef v = gen_operator(g, i->op, &in, &raw);

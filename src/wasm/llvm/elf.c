@@ -460,8 +460,7 @@ static enum status write_object(struct linker *l, const struct wasm_module *modu
         st = err_set(l->e, ST_MALFORMED, "compiled code has no entries");
         goto done;
     }
-    struct sha256 hash;
-    sha256_of(wasm_module_bytes(module), &hash);
+    struct sha256 hash = *wasm_module_hash(module);
     st = object_write(&hash, wasm_native_features(), entries, nentries, buf_span(&l->text), object, l->e);
 done:
     mem_free(entries);

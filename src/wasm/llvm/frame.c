@@ -103,6 +103,10 @@ static LLVMValueRef settled_value(struct gen *g, struct operand *o) {
     return o->value = gen_canon(g, v);
 }
 
+LLVMValueRef gen_peek(struct gen *g, uint32_t below) {
+    return value_of(g, &g->frame->stack[g->frame->height - 1 - below]);
+}
+
 LLVMValueRef gen_pop_raw(struct gen *g, bool *raw) {
     struct operand *o = &g->frame->stack[--g->frame->height];
     *raw = o->raw;

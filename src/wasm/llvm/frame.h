@@ -42,6 +42,14 @@ struct loop_facts {
     uint64_t *assigns; /* bit set over locals */
 };
 
+/* A memory access through a local's value: see checks.c. */
+enum access_how { ACCESS_CHECKED, ACCESS_COVERED, ACCESS_WIDE };
+struct access {
+    uint32_t offset; /* of its operator in the module file */
+    enum access_how how;
+    uint64_t own, reach; /* bytes behind the address that it touches; that its check must allow */
+};
+
 struct body {
     const struct module_func *func;
     uint32_t index;
@@ -70,6 +78,9 @@ struct body {
     struct loop_facts *loops;
     uint32_t nloops, next_loop;
 
+    struct access *accesses; /* in order of offset */
+    uint32_t naccesses;
+
     uint32_t ticks; /* operators since `fuel` was last charged */
     bool dead;
     uint32_t dead_depth;
@@ -93,7 +104,8 @@ LLVMValueRef slot_load(struct gen *g, LLVMValueRef fp, uint32_t slot, uint8_t ty
 
 /* Operands. Pushed values are canonical unless raw. */
 void gen_push(struct gen *g, uint8_t type, LLVMValueRef v, bool raw);
-LLVMValueRef gen_pop(struct gen *g); /* canonical */
+LLVMValueRef gen_peek(struct gen *g, uint32_t below); /* `below` operands down from the top */
+LLVMValueRef gen_pop(struct gen *g);                  /* canonical */
 LLVMValueRef gen_pop_raw(struct gen *g, bool *raw);
 uint32_t gen_top_slot(const struct body *f); /* where the next operand goes */
 void gen_sync(struct gen *g, uint32_t from); /* operands from there on into their variables */
@@ -155,6 +167,18 @@ uint32_t read_leb(const uint8_t **p); /* an unsigned number */
 void read_insn(const uint8_t *file, uint32_t offset, struct insn *out);
 /* The operators of the body into IR. */
 void gen_body(struct gen *g);
+
+/* ---- checks.c ---- */
+
+/* Fills accesses. */
+void checks_find(struct gen *g);
+/* NULL: an access that is simply checked. */
+const struct access *checks_at(const struct body *f, uint32_t offset);
+
+/* ---- memory.c ---- */
+
+/* Before a memory operator takes its operands: the check that later accesses lean on too, if this is such a one. */
+void gen_wide_check(struct gen *g, uint32_t operands);
 
 /* ---- gen.c ---- */
 

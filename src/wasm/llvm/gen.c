@@ -328,10 +328,23 @@ static void frame_free(struct body *f) {
     liveness_free(f->live);
     mem_free(f->stack);
     mem_free(f->variables);
+    mem_free(f->accesses);
     mem_free(f->controls);
     for (uint32_t i = 0; i < f->nloops; i++)
         mem_free(f->loops[i].assigns);
     mem_free(f->loops);
+}
+
+/* Where compiled code may leave for the interpreter at an access, the frame is written too. */
+static struct liveness *live_locals(struct gen *g) {
+    struct body *f = g->frame;
+    uint32_t *also = mem_alloc((f->naccesses + 1) * sizeof *also), n = 0;
+    for (uint32_t i = 0; i < f->naccesses; i++)
+        if (f->accesses[i].how == ACCESS_WIDE)
+            also[n++] = f->accesses[i].offset;
+    struct liveness *l = liveness_new(g->u->wasm, f->index, also, n);
+    mem_free(also);
+    return l;
 }
 
 /* Generates a body into `fn`, from its entry or (loop != 0) from a loop on. */
@@ -348,7 +361,8 @@ static bool gen_function(struct unit *u, LLVMValueRef fn, uint32_t func, uint32_
     if (ok) {
         g.b = LLVMCreateBuilderInContext(u->context);
         g.variables = LLVMCreateBuilderInContext(u->context);
-        f.live = liveness_new(u->wasm, func);
+        checks_find(&g);
+        f.live = live_locals(&g);
         f.variables = mem_zalloc((f.func->frame_slots + 2) * sizeof *f.variables);
         begin_function(&g);
         gen_body(&g);
@@ -607,6 +621,11 @@ enum status llvm_compiler_new(struct llvm_compiler **out, struct err *e) {
     c->triple = LLVMGetDefaultTargetTriple();
     c->cpu = LLVMGetHostCPUName();
     c->features = LLVMGetHostCPUFeatures();
+    bool x86 = strncmp(c->triple, "x86_64", 6) == 0, arm = strncmp(c->triple, "aarch64", 7) == 0;
+    if ((!x86 && !arm) || (x86 && !strstr(c->features, "+sse4.1"))) {
+        llvm_compiler_free(c);
+        return err_set(e, ST_UNSUPPORTED, "code is made for x86-64 with SSE4.1 and for AArch64 only");
+    }
     LLVMTargetRef target;
     char *text = NULL;
     if (LLVMGetTargetFromTriple(c->triple, &target, &text)) {
