@@ -39,9 +39,10 @@ static void make_key(struct cache_entry *c, const struct cache_key *key, const c
     char module[SHA256_HEX], hex[SHA256_HEX];
     struct sha256 hash;
     sha256_hex(&key->module, module);
-    buf_print(&c->about, "module %s\nllvm %s\ntarget %s\naeon %s\nsemantics %d\nabi %d\nobject %d\ncount %d\n", module,
-              key->version, key->target, AEON_VERSION, WASM_SEMANTICS_VERSION, NATIVE_ABI_VERSION, OBJECT_VERSION,
-              key->count);
+    buf_print(&c->about,
+              "module %s\nllvm %s\ntarget %s\nbuild %s\naeon %s\nsemantics %d\nabi %d\nobject %d\ncount %d\n", module,
+              key->version, key->target, key->build, AEON_VERSION, WASM_SEMANTICS_VERSION, NATIVE_ABI_VERSION,
+              OBJECT_VERSION, key->count);
     sha256_of(buf_span(&c->about), &hash);
     sha256_hex(&hash, hex);
     snprintf(c->key, sizeof c->key, "%.32s", hex);

@@ -22,6 +22,7 @@
 struct cache_key {
     struct sha256 module;
     const char *version, *target; /* of the compiler: llvm.h */
+    const char *build;            /* which program it is: size and time of change */
     bool count;                   /* struct llvm_options */
 };
 

@@ -85,6 +85,7 @@ struct tier {
 
     /* compiler.c */
     char *version, *target; /* NULL: not known yet */
+    char build[48];         /* size and time of change of the program */
     bool dead;              /* there is none, or it is of no use */
     struct err why;
 

@@ -43,6 +43,8 @@ struct tier *tier_new(struct world *w, const struct tier_options *o) {
         compiler_lose(t, "the compiler, aeon-llvm, is not installed");
     else if (w->ops->stat_at(w, WORLD_CWD, o->program, 0, &st) < 0)
         compiler_lose(t, "is not there");
+    else
+        snprintf(t->build, sizeof t->build, "%llu %llu", (unsigned long long)st.size, (unsigned long long)st.mtim);
     return t;
 }
 
@@ -159,7 +161,7 @@ void module_open_cache(struct tier_module *m) {
         return;
     m->opened = true;
     struct err e = ERR_INIT;
-    const struct cache_key key = {m->hash, t->version, t->target, true};
+    const struct cache_key key = {m->hash, t->version, t->target, t->build, true};
     if (cache_open(t->world, t->o.cache, &key, m->name, m->report.functions, &m->cache, &e)) {
         if (!t->told++)
             tier_tell(t, "%s", e.text);
