@@ -20,7 +20,7 @@ struct llvm_compiler {
     LLVMTargetMachineRef machine[2]; /* by effort */
     char *triple, *cpu, *features, *target;
     char version[32];
-    const struct wasm_module *seen; /* the last module, and whether it has tail calls */
+    struct sha256 seen; /* the last module, and whether it has tail calls */
     bool tail_calls;
 };
 
@@ -477,8 +477,9 @@ static bool has_tail_calls(const struct wasm_module *m) {
 
 static void unit_init(struct unit *u, struct llvm_compiler *c, const struct llvm_request *r) {
     *u = (struct unit){.context = LLVMContextCreate(), .wasm = r->module, .request = r};
-    if (c->seen != r->module) {
-        c->seen = r->module;
+    const struct sha256 *hash = wasm_module_hash(r->module); /* another one may lie where the last was */
+    if (memcmp(&c->seen, hash, sizeof *hash) != 0) {
+        c->seen = *hash;
         c->tail_calls = has_tail_calls(r->module);
     }
     u->convention = c->tail_calls ? CONVENTION_TAIL : CONVENTION_C;
