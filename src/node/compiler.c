@@ -42,18 +42,13 @@ char *node_find_compiler(struct node *n) {
 }
 
 char *node_find_cache(struct node *n) {
-    struct world *w = node_world(n);
-    struct world_stat st;
-    char *home = NULL, *cache = NULL;
+    char *home = NULL, *cache;
     struct buf path;
     if (!node_home(n) && node_find_home(&home, NULL))
         return NULL;
     buf_init(&path, 2 * PATH_TEXT);
-    buf_print(&path, "%s", node_home(n) ? node_home(n) : home);
-    if (w->ops->stat_at(w, WORLD_CWD, buf_cstr(&path), 0, &st) == 0) {
-        buf_print(&path, "/cache");
-        cache = mem_strdup(buf_cstr(&path));
-    }
+    buf_print(&path, "%s/cache", node_home(n) ? node_home(n) : home);
+    cache = mem_strdup(buf_cstr(&path));
     buf_deinit(&path);
     mem_free(home);
     return cache;

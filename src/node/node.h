@@ -26,7 +26,7 @@ NODISCARD enum status node_read_file(struct node *n, const char *path, struct bu
 /* The compiler: $AEON_LLVM, else aeon-llvm beside aeon or in ../libexec/aeon or ../libexec of there. NULL: there is
  * none. Free with mem_free, as the next. */
 char *node_find_compiler(struct node *n);
-/* The cache, in the store; NULL: there is no store and no place for one. */
+/* The cache, below where the store is or would be; it need not exist. NULL: there is no such place. */
 char *node_find_cache(struct node *n);
 /* With both. */
 struct tier *node_tier_new(struct node *n, const struct tier_options *how);

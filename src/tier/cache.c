@@ -56,6 +56,10 @@ static void make_key(struct cache_entry *c, const struct cache_key *key, const c
 enum status cache_open(struct world *w, const char *root, const struct cache_key *key, const char *module_name,
                        uint32_t nfuncs, struct cache_entry **out, struct err *e) {
     int fd = disk_open_dir(w, WORLD_CWD, root, true);
+    if (fd == -ENOENT) {
+        disk_make_parents(w, root);
+        fd = disk_open_dir(w, WORLD_CWD, root, true);
+    }
     if (fd < 0)
         return failed(e, fd, "open", root, "");
     struct cache_entry *c = mem_zalloc(sizeof *c);

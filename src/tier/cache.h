@@ -28,8 +28,8 @@ struct cache_key {
 
 struct cache_entry;
 
-/* There need be nothing yet; the first put makes it. `root` is made too. `module_name` and `nfuncs` are for `about`.
- * ST_DENIED: it is not this user's alone; ST_IO. */
+/* There need be nothing yet; the first put makes it. `root` is made too, with all above it. `module_name` and `nfuncs`
+ * are for `about`. ST_DENIED: it is not this user's alone; ST_IO. */
 NODISCARD enum status cache_open(struct world *w, const char *root, const struct cache_key *key,
                                  const char *module_name, uint32_t nfuncs, struct cache_entry **out, struct err *e);
 void cache_close(struct cache_entry *c); /* NULL is fine; mapped objects stay */

@@ -25,6 +25,18 @@ int disk_open_dir(struct world *w, int dir, const char *path, bool make) {
     return fd;
 }
 
+void disk_make_parents(struct world *w, const char *path) {
+    char *copy = mem_strdup(path);
+    for (char *p = strchr(copy, '/'); p; p = strchr(p + 1, '/')) {
+        if (p == copy)
+            continue;
+        *p = '\0';
+        (void)w->ops->make_dir(w, WORLD_CWD, copy, 0, 0700); /* most are there */
+        *p = '/';
+    }
+    mem_free(copy);
+}
+
 struct growing {
     struct disk_names *names;
     uint32_t cap;

@@ -7,6 +7,8 @@
 
 /* A directory that is this user's alone, made (0700) with `make`. A handle, or a negative errno. */
 int disk_open_dir(struct world *w, int dir, const char *path, bool make);
+/* All directories above `path` that there are not; whether it worked shows when `path` is opened. */
+void disk_make_parents(struct world *w, const char *path);
 
 /* The names in a directory, sorted; `.` and `..` left out. */
 struct disk_names {
