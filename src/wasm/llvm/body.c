@@ -550,13 +550,14 @@ static void gen_insn(struct gen *g, const struct insn *i) {
     case OP_DROP: (void)gen_pop_raw(g, &(bool){false}); return;
     case OP_SELECT:
     case OP_SELECT_T: op_select(g); return;
-    case OP_LOCAL_GET: gen_push(g, f->local_types[i->a], local_get(g, i->a), false); return;
-    case OP_LOCAL_SET: local_set(g, i->a, gen_pop(g)); return;
+    case OP_LOCAL_GET: gen_push(g, f->local_types[i->a], local_get(g, i->a), f->raw[i->a]); return;
+    case OP_LOCAL_SET:
     case OP_LOCAL_TEE: {
-        uint8_t type = f->local_types[i->a];
-        LLVMValueRef v = gen_pop(g);
+        bool raw = f->raw[i->a];
+        LLVMValueRef v = raw ? gen_pop_raw(g, &(bool){false}) : gen_pop(g);
         local_set(g, i->a, v);
-        gen_push(g, type, v, false);
+        if (i->op == OP_LOCAL_TEE)
+            gen_push(g, f->local_types[i->a], v, raw);
         return;
     }
     case OP_GLOBAL_GET: op_global_get(g, i->a); return;

@@ -180,7 +180,8 @@ LLVMValueRef local_get(struct gen *g, uint32_t local) {
 
 static void local_to_slot(struct gen *g, uint32_t local) {
     struct body *f = g->frame;
-    slot_store(g, f->fp, f->local_slots[local], f->local_types[local], local_get(g, local));
+    LLVMValueRef v = local_get(g, local);
+    slot_store(g, f->fp, f->local_slots[local], f->local_types[local], f->raw[local] ? gen_canon(g, v) : v);
 }
 
 void gen_flush(struct gen *g) {

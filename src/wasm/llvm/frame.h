@@ -65,6 +65,7 @@ struct body {
     uint8_t *local_types;
     uint32_t *local_slots;
     LLVMValueRef *locals;
+    bool *raw; /* locals that only results of arithmetic are assigned to: made canonical when somebody may see them */
     uint64_t *dirty;
     struct liveness *live;
 
@@ -117,6 +118,7 @@ void join_values(struct gen *g, const uint8_t *types, uint32_t n, uint32_t heigh
 /* Drops to `height` and pushes what a join has left in its variables. */
 void join_done(struct gen *g, const uint8_t *types, uint32_t n, uint32_t height);
 
+/* Raw where the local is. */
 void local_set(struct gen *g, uint32_t local, LLVMValueRef v);
 LLVMValueRef local_get(struct gen *g, uint32_t local);
 

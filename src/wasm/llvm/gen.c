@@ -160,6 +160,7 @@ static bool read_locals(struct gen *g) {
     f->local_types = mem_alloc(f->nlocals + 1);
     f->local_slots = mem_alloc((f->nlocals + 1) * sizeof *f->local_slots);
     f->locals = mem_zalloc((f->nlocals + 1) * sizeof *f->locals);
+    f->raw = mem_zalloc(f->nlocals + 1);
     f->dirty = mem_zalloc((f->nwords + 1) * sizeof *f->dirty);
     uint32_t n = f->type->nparams, slot = 0;
     memcpy(f->local_types, f->type->params, n);
@@ -180,13 +181,30 @@ static bool read_locals(struct gen *g) {
     return true;
 }
 
+/* Whether all NaNs that the operator can make are the canonical one, had it been made so. */
+static bool makes_canonical(const struct insn *i) {
+    switch (i->op) {
+    case OP_F32_CONST: return (i->k & 0x7fffffff) <= 0x7f800000;
+    case OP_F64_CONST: return (i->k & INT64_MAX) <= 0x7ff0000000000000;
+    case OP_F32_DEMOTE_F64:
+    case OP_F64_PROMOTE_F32: return true;
+    default:
+        return (i->op >= OP_F32_CEIL && i->op <= OP_F32_MAX) || (i->op >= OP_F64_CEIL && i->op <= OP_F64_MAX) ||
+               (i->op >= OP_F32_CONVERT_I32_S && i->op <= OP_F32_CONVERT_I64_U) ||
+               (i->op >= OP_F64_CONVERT_I32_S && i->op <= OP_F64_CONVERT_I64_U);
+    }
+}
+
 /* What loops assign and whether they call; whether there are any of both. False: nested too deeply. */
 static bool scan(struct gen *g) {
     struct body *f = g->frame;
     const uint8_t *file = g->u->wasm->bytes.data;
     uint32_t end = (uint32_t)(f->func->end - file), cap = 0, depth = 0;
     int32_t open[MAX_DEPTH]; /* the loop a block is, or -1 */
+    struct insn before = {0};
     f->leaf = true;
+    for (uint32_t i = f->type->nparams; i < f->nlocals; i++)
+        f->raw[i] = f->local_types[i] == WASM_F32 || f->local_types[i] == WASM_F64;
     for (uint32_t at = f->func->offset; at < end;) {
         struct insn i;
         read_insn(file, at, &i);
@@ -231,12 +249,15 @@ static bool scan(struct gen *g) {
             break;
         case OP_LOCAL_SET:
         case OP_LOCAL_TEE:
+            if (!makes_canonical(&before))
+                f->raw[i.a] = false;
             for (uint32_t d = 0; d < depth; d++)
                 if (open[d] >= 0)
                     bit_set(f->loops[open[d]].assigns, i.a);
             break;
         default: break;
         }
+        before = i;
     }
     return true;
 }
@@ -324,6 +345,7 @@ static void frame_free(struct body *f) {
     mem_free(f->local_types);
     mem_free(f->local_slots);
     mem_free(f->locals);
+    mem_free(f->raw);
     mem_free(f->dirty);
     liveness_free(f->live);
     mem_free(f->stack);
