@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-""
-    "What the compiled tier needs and does not get: no compiler, one that is killed, a cache that is damaged, that is
-    somebody else 's, that two write to at once. Runs are right whatever happens, and told of where there is something to tell
-        .
+"""What the compiled tier needs and does not get: no compiler, one that is killed, a cache that is damaged, that is
+somebody else's, that two write to at once. Runs are right whatever happens, and told of where there is something to
+tell.
 
-    tiers_faults.py[CASE...] ""
-                             "
-    import os import shutil import signal import subprocess import time
+    tiers_faults.py [CASE...]"""
+import os
+import shutil
+import signal
+import subprocess
+import time
 
-        from box import AEON,
-    Box, check, guest, main from net import PATIENCE, Running from tiers import no_compiler, same, tier,
-    trace
+from box import AEON, Box, check, guest, main
+from net import PATIENCE, Running
+from tiers import no_compiler, same, tier, trace
 
-        HELLO = b "hello, world\n"
+HELLO = b"hello, world\n"
 
-    def case (function):
+
+def case(function):
     def run():
         if lacks := no_compiler():
             return lacks
