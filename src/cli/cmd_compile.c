@@ -1,10 +1,13 @@
 /* aeon compile MODULE */
+#include "cli/runs.h"
 #include "cli/tiers.h"
 
 #include "base/must.h"
+#include "machine/machine.h"
 #include "node/module_file.h"
 
 struct compile_options {
+    const char *run;
     uint64_t jobs;
     bool json;
 };
@@ -15,27 +18,60 @@ static enum status read_jobs(const char *text, void *field, struct err *e) {
 }
 
 static const struct option options[] = {
+    {"run", 'r', option_text, "ID", offsetof(struct compile_options, run),
+     "only the functions that this run of the module has used, found\nby replaying it"},
     {"jobs", 'j', read_jobs, "N", offsetof(struct compile_options, jobs),
      "compile with N processes (as many as there are processors, 16 at\nmost)"},
     {"json", 0, NULL, NULL, offsetof(struct compile_options, json), "what came of it as one JSON object"},
 };
 
-static enum status compile(const struct cli *c, struct node *n, const char *path, uint64_t jobs,
+/* Replays the run and marks the functions that it called. */
+static enum status find_used(const struct cli *c, const char *id, const struct wasm_module *module, bool *used,
+                             struct err *e) {
+    const struct machine_replay_options o = {.until_ticks = UINT64_MAX};
+    struct machine_replay *replay = NULL;
+    struct machine_replay_result result;
+    struct run run;
+    enum status s = run_open(&run, id, true, e);
+    if (!s && memcmp(&store_reader_info(run.reader)->module, wasm_module_hash(module), SHA256_SIZE) != 0)
+        s = err_set(e, ST_MISMATCH, "run %s is of another module, %s", id, store_reader_info(run.reader)->module_name);
+    if (!s)
+        s = machine_replay_new(node_store(run.node), run.reader, &o, &replay, e);
+    if (!s)
+        s = machine_replay_run(replay, UINT64_MAX, &result, e);
+    if (!s) {
+        struct guest *g = machine_replay_guest(replay);
+        const struct wasm_module *same = wasm_instance_module(guest_instance(g));
+        for (uint32_t f = 0; f < wasm_module_nfuncs(module); f++)
+            used[f] = wasm_func_has_run(guest_store(g), same, f);
+    }
+    if (replay)
+        machine_replay_free(replay);
+    run_close(c, &run);
+    return s;
+}
+
+static enum status compile(const struct cli *c, struct node *n, const char *path, const struct compile_options *o,
                            struct tier_report *out, struct err *e) {
     struct span bytes = {NULL, 0};
     struct wasm_module *module = NULL;
-    struct tier *tier = tiers_new(c, n, TIER_COMPILED, jobs < 1 << 16 ? (uint32_t)jobs : 1 << 16);
+    bool *used = NULL;
+    struct tier *tier = tiers_new(c, n, TIER_COMPILED, o->jobs < 1 << 16 ? (uint32_t)o->jobs : 1 << 16);
     enum status s = module_file_read(node_world(n), path, &bytes, e);
     if (!s) {
         s = wasm_module_new(bytes, &module, e);
         if (s)
             err_wrap(e, s, "%s cannot run", path);
     }
-    if (!s) {
-        struct tier_source source = {.module = module, .name = path};
-        sha256_of(bytes, &source.hash);
-        s = tier_compile(tier, &source, out, e);
+    if (!s && o->run) {
+        used = mem_zalloc(wasm_module_nfuncs(module) * sizeof *used + 1);
+        s = find_used(c, o->run, module, used, e);
     }
+    if (!s) {
+        struct tier_source source = {.module = module, .hash = *wasm_module_hash(module), .name = path};
+        s = tier_compile(tier, &source, used, out, e);
+    }
+    mem_free(used);
     tiers_progress_end();
     tier_free(tier);
     if (module)
@@ -77,7 +113,7 @@ static int run(struct cli *c, void *values, int n, char **operands) {
     enum status s = node_open(true, &node, &e);
     uint64_t begun = s ? 0 : world_now(node_world(node), WORLD_MONOTONIC);
     if (!s)
-        s = compile(c, node, operands[0], o->jobs, &report, &e);
+        s = compile(c, node, operands[0], o, &report, &e);
     if (s)
         status = cli_failed(c, &e);
     else

@@ -8,19 +8,23 @@ enum {
     PROGRESS_NS = 100000000,
 };
 
-static uint32_t count(const struct tier_module *m, enum func_state state) {
+static bool missing(const struct tier_module *m, const bool *wanted, uint32_t f) {
+    return m->state[f] == FUNC_NONE && (!wanted || wanted[f]) && wasm_module_func_bytes(m->wasm, f);
+}
+
+static uint32_t count(const struct tier_module *m, const bool *wanted) {
     uint32_t n = 0;
     for (uint32_t f = 0; f < m->nfuncs; f++)
-        n += m->state[f] == state && wasm_module_func_bytes(m->wasm, f);
+        n += missing(m, wanted, f);
     return n;
 }
 
-static void ask_for_all(struct tier_module *m) {
+static void ask_for(struct tier_module *m, const bool *wanted) {
     uint32_t funcs[GROUP_MAX], n = 0;
     uint64_t bytes = 0;
     for (uint32_t f = 0; f < m->nfuncs; f++) {
         uint64_t size = wasm_module_func_bytes(m->wasm, f);
-        if (!size || m->state[f] != FUNC_NONE)
+        if (!missing(m, wanted, f))
             continue;
         if (n == GROUP_MAX || (n && bytes + size > GROUP_BYTES)) {
             must(pool_request(m, funcs, n, NULL, 0));
@@ -43,15 +47,16 @@ static void show(struct tier_module *m, struct tier_progress *p, uint64_t *shown
     t->o.progress(t->o.ctx, p);
 }
 
-enum status ahead_compile(struct tier_module *m, struct err *e) {
+enum status ahead_compile(struct tier_module *m, const bool *wanted, struct err *e) {
     struct tier *t = m->tier;
     struct world *w = t->world;
-    if (!count(m, FUNC_NONE))
+    uint32_t todo = count(m, wanted);
+    if (!todo)
         return ST_OK;
     uint64_t shown_ns = 0;
-    struct tier_progress progress = {.total = m->report.functions, .begun_ns = world_now(w, WORLD_MONOTONIC)};
+    struct tier_progress progress = {.total = m->report.cached + todo, .begun_ns = world_now(w, WORLD_MONOTONIC)};
     t->ahead = true;
-    ask_for_all(m);
+    ask_for(m, wanted);
     for (;;) {
         pool_turn(t);
         uint64_t now = world_now(w, WORLD_MONOTONIC);

@@ -141,6 +141,6 @@ enum status compiler_missing(const struct tier *t, struct err *e);
 
 /* ---- ahead.c ----------------------------------------------------------------------------------------------------- */
 
-NODISCARD enum status ahead_compile(struct tier_module *m, struct err *e);
+NODISCARD enum status ahead_compile(struct tier_module *m, const bool *wanted, struct err *e);
 
 #endif

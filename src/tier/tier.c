@@ -196,15 +196,15 @@ static void on_hot(void *ctx, const struct wasm_hot *hot) {
     install(g);
 }
 
-static enum status compile_all(struct tier *t, const struct tier_source *source, struct tier_module **out,
-                               struct err *e) {
+static enum status compile_all(struct tier *t, const struct tier_source *source, const bool *wanted,
+                               struct tier_module **out, struct err *e) {
     struct tier_report compiler;
     enum status s = tier_describe(t, &compiler, e);
     if (s)
         return s;
     *out = module_find(t, source);
     module_open_cache(*out);
-    return ahead_compile(*out, e);
+    return ahead_compile(*out, wanted, e);
 }
 
 enum status tier_attach(struct tier *t, const struct tier_source *source, struct wasm_store *store, struct wasm_exec *x,
@@ -212,7 +212,7 @@ enum status tier_attach(struct tier *t, const struct tier_source *source, struct
     struct tier_module *m = NULL;
     *out = NULL;
     if (t->o.mode == TIER_COMPILED) {
-        enum status s = compile_all(t, source, &m, e);
+        enum status s = compile_all(t, source, NULL, &m, e);
         if (s)
             return s;
     } else if (tier_has_compiler(t)) {
@@ -251,9 +251,10 @@ void tier_report(const struct tier_guest *g, struct tier_report *out) {
     describe(g->module->tier, out);
 }
 
-enum status tier_compile(struct tier *t, const struct tier_source *source, struct tier_report *out, struct err *e) {
+enum status tier_compile(struct tier *t, const struct tier_source *source, const bool *wanted, struct tier_report *out,
+                         struct err *e) {
     struct tier_module *m = NULL;
-    enum status s = compile_all(t, source, &m, e);
+    enum status s = compile_all(t, source, wanted, &m, e);
     if (s)
         return s;
     *out = m->report;

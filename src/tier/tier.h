@@ -89,9 +89,10 @@ struct tier_report {
     uint64_t code_bytes;           /* objects, the cache's included */
 };
 
-/* Compiles what the cache does not have. ST_UNSUPPORTED: there is no compiler. */
-NODISCARD enum status tier_compile(struct tier *t, const struct tier_source *source, struct tier_report *out,
-                                   struct err *e);
+/* Compiles what the cache does not have; of functions only those that `wanted` says ([functions of the module, imports
+ * included]; NULL: all). ST_UNSUPPORTED: there is no compiler. */
+NODISCARD enum status tier_compile(struct tier *t, const struct tier_source *source, const bool *wanted,
+                                   struct tier_report *out, struct err *e);
 
 /* Of the module that `g` runs. */
 void tier_report(const struct tier_guest *g, struct tier_report *out);

@@ -475,6 +475,13 @@ bool wasm_func_is_compiled(const struct wasm_store *s, const struct wasm_module 
     return false;
 }
 
+bool wasm_func_has_run(const struct wasm_store *s, const struct wasm_module *m, uint32_t func) {
+    for (const struct module_code *c = s->modules; c; c = c->next)
+        if (c->module == m)
+            return func < m->nfuncs && (c->codes[func].entry || c->codes[func].exact);
+    return false;
+}
+
 void wasm_set_native_stack(struct wasm_exec *x, size_t bytes) {
     x->native_bytes = bytes;
 }

@@ -343,6 +343,8 @@ struct wasm_hot {
 /* `fn` is told where an interpreted guest is, at every slice (wasm_set_slice), just before the slice function. */
 void wasm_set_hot(struct wasm_exec *x, void (*fn)(void *ctx, const struct wasm_hot *hot), void *ctx);
 
+/* Whether it was ever called in this store, interpreted. */
+bool wasm_func_has_run(const struct wasm_store *s, const struct wasm_module *m, uint32_t func);
 bool wasm_func_is_compiled(const struct wasm_store *s, const struct wasm_module *m, uint32_t func);
 
 /* Compiled frames use the C stack that wasm_run is called on, down to `bytes` below where it is called (default

@@ -14,7 +14,7 @@
 enum { CONVENTION_C = 0, CONVENTION_TAIL = 18 };
 
 /* What takes LLVM too long, or needs too much memory, stays interpreted. */
-enum { MAX_OPS = 200000, MAX_LOCALS = 8000, MAX_DEPTH = 4000 };
+enum { MAX_HOT_OPS = 8000, MAX_OPS = 120000, MAX_LOCALS = 8000, MAX_DEPTH = 4000 };
 
 struct llvm_compiler {
     LLVMTargetMachineRef machine[2]; /* by effort */
@@ -577,8 +577,16 @@ static enum status define(struct unit *u, struct err *e) {
 static const char warm_passes[] = "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>)";
 static const char hot_passes[] = "default<O2>";
 
+/* Large functions get what warm code gets: the rest would take minutes, and find little in them. */
+static bool is_hot(const struct unit *u) {
+    for (uint32_t i = 0; i < u->request->nfuncs; i++)
+        if (u->bodies[u->request->funcs[i]] && u->wasm->funcs[u->request->funcs[i]].nops > MAX_HOT_OPS)
+            return false;
+    return u->request->options.effort >= 2;
+}
+
 static enum status optimize(struct llvm_compiler *c, struct unit *u, struct err *e) {
-    bool hot = u->request->options.effort >= 2;
+    bool hot = is_hot(u);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMPassBuilderOptionsSetLoopVectorization(options, !u->request->options.count);
     LLVMPassBuilderOptionsSetSLPVectorization(options, !u->request->options.count);
@@ -595,8 +603,7 @@ static enum status optimize(struct llvm_compiler *c, struct unit *u, struct err 
 static enum status emit(struct llvm_compiler *c, struct unit *u, struct buf *object, struct err *e) {
     LLVMMemoryBufferRef elf;
     char *text = NULL;
-    if (LLVMTargetMachineEmitToMemoryBuffer(c->machine[u->request->options.effort >= 2], u->module, LLVMObjectFile,
-                                            &text, &elf)) {
+    if (LLVMTargetMachineEmitToMemoryBuffer(c->machine[is_hot(u)], u->module, LLVMObjectFile, &text, &elf)) {
         enum status s = err_set(e, ST_UNSUPPORTED, "LLVM: %s", text);
         LLVMDisposeMessage(text);
         return s;
