@@ -347,6 +347,22 @@ static void leave_before_call(struct gen *g, struct passing *p, LLVMValueRef ind
     LLVMBuildUnreachable(g->b);
 }
 
+/* Whether parameters need the C stack. A tail call that has to move it comes out wrong for some callers (LLVM 22: the
+ * callee finds another value there), so those are left to the interpreter. */
+static bool on_stack(const struct wasm_functype *t) {
+    uint32_t words = 3, floats = 0; /* x, fp, fuel */
+    for (uint32_t i = 0; i < t->nparams; i++) {
+        bool is_float = t->params[i] == WASM_F32 || t->params[i] == WASM_F64 || t->params[i] == WASM_V128;
+        words += !is_float;
+        floats += is_float;
+    }
+    return words > 6 || floats > 8;
+}
+
+static bool can_jump(const struct gen *g, const struct passing *p) {
+    return g->frame->is_loop_entry || (!on_stack(g->frame->type) && !on_stack(p->type));
+}
+
 static void trap_if_too_deep(struct gen *g, LLVMValueRef frame_slots) {
     LLVMValueRef end = LLVMBuildInBoundsGEP2(g->b, g->u->i64, g->frame->fp, &frame_slots, 1, "");
     LLVMValueRef limit = engine_load(g, g->u->ptr, g->frame->x, offsetof(struct wasm_exec, stack_end), true);
@@ -370,6 +386,11 @@ void return_call(struct gen *g, uint32_t func) {
     }
     struct passing p;
     passing_begin(g, &p, func_type(g, func));
+    if (!can_jump(g, &p)) {
+        leave_before_call(g, &p, NULL);
+        passing_end(&p);
+        return;
+    }
     LLVMValueRef body = g->u->bodies[func];
     if (!body) {
         body = load_native(g, func);
@@ -388,6 +409,11 @@ void return_call_indirect(struct gen *g, uint32_t type, uint32_t table) {
     struct passing p;
     LLVMValueRef index = gen_pop(g), f = load_function(g, index, type, table);
     passing_begin(g, &p, &g->u->wasm->types[type]);
+    if (!can_jump(g, &p)) {
+        leave_before_call(g, &p, index);
+        passing_end(&p);
+        return;
+    }
     LLVMValueRef body = load_native_of(g, f);
     LLVMBasicBlockRef slow = new_block(g, "leave");
     LLVMBasicBlockRef on = branch_rarely(g, is_null(g, body), slow);
