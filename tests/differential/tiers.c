@@ -143,7 +143,10 @@ static void slice(struct world *w) {
 /* Everything there is to say, about both. */
 static bool compare(struct pair *p, enum wasm_outcome a, enum wasm_outcome b) {
     if (a != b) {
-        printf("differs: outcome: interpreted %d, compiled %d\n", a, b);
+        const struct wasm_exec *x = p->plain.exec, *y = p->fast.exec;
+        printf("differs: outcome: interpreted %d at %llu (%s), compiled %d at %llu (%s)\n", a,
+               (unsigned long long)wasm_clock(x), wasm_trap_text(wasm_trap(x)), b, (unsigned long long)wasm_clock(y),
+               wasm_trap_text(wasm_trap(y)));
         return false;
     }
     uint32_t frames = a == WASM_TRAPPED || chance(&p->prng, 10) ? 1000 : 10;
@@ -164,7 +167,7 @@ static enum wasm_outcome run(struct pair *p, struct world *w, uint64_t until) {
         enum wasm_outcome o = wasm_run(w->exec, until);
         if (o != WASM_INTERRUPTED)
             return o;
-        must(w->interrupts-- > 0 && wasm_clock(w->exec) < until);
+        must(w->interrupts-- > 0 && wasm_clock(w->exec) <= until);
         total.interrupts++;
         if (w == &p->fast && total.interrupts % 4 == 0) {
             struct buf b;
@@ -182,6 +185,20 @@ static void set_global(struct world *w, const char *name, uint32_t v) {
     for (uint32_t k = 0; k < INSTANCES; k++)
         if (w->instances[k] && wasm_instance_export(w->instances[k], name, &x) && x.kind == WASM_KIND_GLOBAL)
             wasm_global_set(x.global, (union wasm_value){.i32 = v});
+}
+
+/* What keeps binaryen's modules from going on for ever. */
+static void fill_limit(struct world *w) {
+    struct wasm_extern x;
+    for (uint32_t k = 0; k < INSTANCES; k++) {
+        if (!w->instances[k] || !wasm_instance_export(w->instances[k], "hangLimitInitializer", &x))
+            continue;
+        w->deeds = (struct deeds){0};
+        wasm_call(w->exec, x.func, NULL);
+        while (wasm_run(w->exec, (uint64_t)WASM_FOREVER) == WASM_INTERRUPTED)
+            w->interrupts--;
+        wasm_reset(w->exec);
+    }
 }
 
 /* Where to stop next: soon, behind where compiled code has to give way to exact code, or far away. */
@@ -236,6 +253,7 @@ static bool call(struct pair *p, uint32_t instance, uint32_t func) {
         struct wasm_func *f = wasm_instance_func(w->instances[instance], func);
         for (uint32_t j = 0; j < f->type->nparams; j++)
             values[j] = world_value(w, f->type->params[j], &again);
+        fill_limit(w);
         set_global(w, "calls", calls);
         set_global(w, "loops", loops);
         w->deeds = deeds;

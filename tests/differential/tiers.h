@@ -22,7 +22,7 @@ struct deeds {
     uint64_t seed; /* of that, and of results */
 };
 
-struct host_func {
+struct host_import {
     struct world *world;
     const struct wasm_functype *type;
     uint32_t import;
@@ -41,7 +41,7 @@ struct world {
     struct wasm_store *store;
     struct wasm_instance *instances[INSTANCES]; /* the second may be NULL */
     struct wasm_exec *exec;
-    struct host_func *hosts; /* [imports] */
+    struct host_import *hosts; /* [imports] */
     struct deeds deeds;
     uint32_t calls, interrupts; /* of host functions and by them, in this execution */
     uint64_t seen;              /* a hash of what host functions saw */

@@ -26,7 +26,7 @@ uint64_t world_ref(const struct world *w, uint8_t type, wasm_ref v) {
     const struct wasm_func *f = (const struct wasm_func *)(uintptr_t)v;
     if (f->instance)
         return instance_number(w, f->instance) << 32 | f->index;
-    return 1ull << 60 | ((const struct host_func *)f->env)->import;
+    return 1ull << 60 | ((const struct host_import *)f->env)->import;
 }
 
 static uint64_t random_bits(struct prng *r) {
@@ -130,7 +130,7 @@ static void meddle(struct world *w, struct prng *r) {
     }
 }
 
-static void put_results(const struct host_func *h, uint64_t *slots, struct prng *r) {
+static void put_results(const struct host_import *h, uint64_t *slots, struct prng *r) {
     for (uint32_t k = 0; k < h->type->nresults; k++) {
         union wasm_value v = world_value(h->world, h->type->results[k], r);
         uint8_t type = h->type->results[k];
@@ -143,7 +143,7 @@ static void put_results(const struct host_func *h, uint64_t *slots, struct prng 
 }
 
 static enum wasm_host act(void *env, struct wasm_exec *x, uint64_t *slots) {
-    struct host_func *h = env;
+    struct host_import *h = env;
     struct world *w = h->world;
     uint32_t n = ++w->calls;
     must(x == w->exec);
@@ -184,7 +184,7 @@ static bool make_import(struct world *w, uint32_t k, struct wasm_extern *out) {
     struct wasm_import i = wasm_module_import(w->module, k);
     struct err e = ERR_INIT;
     out->kind = i.type.kind;
-    w->hosts[k] = (struct host_func){w, i.type.func, k};
+    w->hosts[k] = (struct host_import){w, i.type.func, k};
     switch (i.type.kind) {
     case WASM_KIND_GLOBAL:
         out->global = wasm_global_new(w->store, i.type.global, (union wasm_value){.i64 = 5});
