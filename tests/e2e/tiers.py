@@ -124,7 +124,7 @@ def python(module, options):
             return f"skipped: {guest(module)} is not there (tools/guests.sh brings it)"
         if lacks := no_compiler():
             return lacks
-        script = PY_BUSY.replace("ROUNDS", "6000")
+        script = PY_BUSY.replace("ROUNDS", "15000")
         with Box() as box:
             for recorded, replayed in (("auto", "interp"), ("interp", "auto")):
                 live = box.aeon("run", "-q", "--tier", recorded, *options, guest(module), "-c", script, expect=3)
