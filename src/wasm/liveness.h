@@ -30,8 +30,8 @@ static inline bool liveness_has(const uint64_t *set, uint32_t local) {
 
 /* The sets of one function of a validated module (its index in the function index space, no import) at its entry, at
  * loops, and before operators that can stop: calls of all kinds, bulk operations on memories and tables, and
- * memory.grow, table.get, table.set and table.grow; and before those at `also`, offsets in the file in ascending order of
- * operators that are none of these. */
+ * memory.grow, table.get, table.set and table.grow; and before those at `also`, offsets in the file in ascending order
+ * of operators that are none of these. */
 struct liveness *liveness_new(const struct wasm_module *m, uint32_t func, const uint32_t *also, uint32_t nalso);
 void liveness_free(struct liveness *l);
 
