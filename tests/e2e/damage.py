@@ -18,7 +18,8 @@ READERS = ("replay", "logs", "trace")
 
 def files_of(box, run_id):
     top = box.run_dir(run_id)
-    paths = [os.path.join(where, name) for where, _, names in os.walk(top) for name in names]
+    paths = [os.path.join(where, name) for where, _, names in os.walk(top) for name in names
+             if name != "tier"]  # a remark beside the record: what became of the compiled tier
     return sorted(p for p in paths if os.path.getsize(p))
 
 
