@@ -16,7 +16,7 @@ enum status option_tier(const char *text, void *field, struct err *e);
      "how code runs: interpreted, what is hot compiled meanwhile (auto,\n" \
      "the default); only interpreted; or compiled as a whole first"}
 
-/* A tier that says what goes wrong, and how far it is, on standard error. For tiers_done. */
+/* A tier that says what goes wrong, and how far it is, on standard error. Free it with tier_free. */
 struct tier *tiers_new(const struct cli *c, struct node *n, enum tier_mode mode, uint32_t workers);
 
 /* A line of progress, on a terminal only; `ctx` is not looked at. */
